@@ -1,0 +1,131 @@
+//! What an observer saw, before anyone judged it.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ClientAddr, Timestamp};
+
+/// One normalised observation.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "signal", rename_all = "snake_case")]
+pub enum Signal<'a> {
+    /// A request that an upstream, or the edge on its behalf, answered.
+    Http(HttpEvent<'a>),
+    /// A request that the edge itself refused.
+    Refused(Refusal<'a>),
+}
+
+/// A request and how it was answered, as the edge saw it.
+///
+/// Texts are as the client sent them; bytes that are not UTF-8 stand as `\xHH`,
+/// as in nginx's log. Borrowed on the edge's own core, owned everywhere else.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct HttpEvent<'a> {
+    /// When the answer's head was known.
+    pub time: Timestamp,
+    /// The configured site that answered.
+    pub site: Cow<'a, str>,
+    /// Whom the request came from.
+    pub client: ClientAddr,
+    /// The request's method, case kept.
+    pub method: Cow<'a, str>,
+    /// The request target as sent: path and query.
+    pub target: Cow<'a, str>,
+    /// 10 or 11 for HTTP/1.0 and 1.1.
+    pub version: u8,
+    /// The host the client named, lower case, without a port.
+    pub host: Cow<'a, str>,
+    /// The answer's status.
+    pub status: u16,
+    /// The `User-Agent` header, empty when absent.
+    pub user_agent: Cow<'a, str>,
+    /// The `Referer` header, empty when absent.
+    pub referer: Cow<'a, str>,
+    /// Body bytes that the answer announces; `None` when streamed.
+    pub body_bytes: Option<u64>,
+    /// Whether the client spoke TLS to us.
+    pub tls: bool,
+    /// Correlates this event with the access log and with what the client was told.
+    pub request_id: u64,
+    /// Whether the request carries an application session (a cookie or a
+    /// credential the upstream accepted before); such sources are exempt from volume rules.
+    pub session: bool,
+}
+
+impl HttpEvent<'_> {
+    /// The event with its texts owned.
+    #[must_use]
+    pub fn into_owned(self) -> HttpEvent<'static> {
+        HttpEvent {
+            time: self.time,
+            site: Cow::Owned(self.site.into_owned()),
+            client: self.client,
+            method: Cow::Owned(self.method.into_owned()),
+            target: Cow::Owned(self.target.into_owned()),
+            version: self.version,
+            host: Cow::Owned(self.host.into_owned()),
+            status: self.status,
+            user_agent: Cow::Owned(self.user_agent.into_owned()),
+            referer: Cow::Owned(self.referer.into_owned()),
+            body_bytes: self.body_bytes,
+            tls: self.tls,
+            request_id: self.request_id,
+            session: self.session,
+        }
+    }
+}
+
+/// Which part of the edge refused a request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedBy {
+    /// The codec: what two readers could read differently.
+    Codec,
+    /// The book: a decision covers the source.
+    Book,
+    /// A limit on connections, requests or sizes.
+    Limit,
+    /// A rule of the gate: attack tools, protocol sanity.
+    Rule,
+    /// No site answers for this host, or TLS and Host disagree.
+    Route,
+}
+
+/// A request that the edge refused by itself.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Refusal<'a> {
+    /// When it was refused.
+    pub time: Timestamp,
+    /// Whom the request came from.
+    pub client: ClientAddr,
+    /// The configured site, empty when none was found yet.
+    pub site: Cow<'a, str>,
+    /// Which part refused.
+    pub by: RefusedBy,
+    /// The rule or cause, a constant name such as `framing.cl-te` or `book.ban`.
+    pub rule: Cow<'a, str>,
+    /// The status that was answered; 0 when the connection was closed without one.
+    pub status: u16,
+    /// Correlates with the access log and with what the client was told.
+    pub request_id: u64,
+    /// Whether this was only observed: the rule matched and the request went on.
+    pub observed: bool,
+}
+
+impl Refusal<'_> {
+    /// The refusal with its texts owned.
+    #[must_use]
+    pub fn into_owned(self) -> Refusal<'static> {
+        Refusal {
+            time: self.time,
+            client: self.client,
+            site: Cow::Owned(self.site.into_owned()),
+            by: self.by,
+            rule: Cow::Owned(self.rule.into_owned()),
+            status: self.status,
+            request_id: self.request_id,
+            observed: self.observed,
+        }
+    }
+}
