@@ -1,0 +1,534 @@
+//! The shape of the file: serde structs whose defaults are the effective defaults.
+//!
+//! Each default is defended beside its key, since the JSON Schema and the reference
+//! are made from these comments. Nothing is checked here beyond shape; meaning is
+//! checked when a [`crate::Config`] is made of it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The whole file.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Ringwall configuration")]
+pub struct Raw {
+    /// Ring 1: what stands in front of your services.
+    pub edge: Edge,
+    /// Ring 2: what sees attacks in the traffic.
+    pub detection: Detection,
+    /// Who is never barred, who is barred for how long.
+    pub book: Book,
+    /// Where state rests.
+    pub state: State,
+    /// The command line's way to the daemon.
+    pub control: Control,
+    /// Figures for Prometheus.
+    pub metrics: Metrics,
+    /// Whom the process runs as.
+    pub process: Process,
+    /// Our own log.
+    pub log: Log,
+}
+
+/// A span of time: a sum of numbers with the units `ms`, `s`, `m`, `h`, `d`, `w`,
+/// such as `10s`, `1h30m` or `7d`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("pattern" = r"^(0|([0-9]*\.?[0-9]+(ns|us|µs|ms|s|m|h|d|w))+)$"))]
+pub struct Span(pub String);
+
+fn span(text: &str) -> Span {
+    Span(text.to_owned())
+}
+
+/// Ring 1: what stands in front of your services.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Edge {
+    /// Where to listen: `address:port`, or `{ address, tls }`. Without `tls`, the ports
+    /// 443 and 8443 speak TLS and all others plain HTTP. The default is loopback on a
+    /// port that needs no privilege: nothing is opened to the network unasked.
+    pub listen: Vec<Listen>,
+    /// Addresses or ranges of the proxies before us, whose `Forwarded` and
+    /// `X-Forwarded-For` are believed. Empty, since whoever is believed here chooses
+    /// the address that we judge.
+    pub trusted_proxies: Vec<String>,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// How much there may be of things.
+    pub limits: Limits,
+    /// The access log.
+    pub access_log: AccessLog,
+    /// The sites, one `[[edge.site]]` each. Where several match, an exact host goes
+    /// before a wildcard, a wildcard before `*`, and a longer path before a shorter one.
+    pub site: Vec<Site>,
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        Self {
+            listen: vec![Listen::Address("127.0.0.1:8080".to_owned())],
+            trusted_proxies: Vec::new(),
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            access_log: AccessLog::default(),
+            site: Vec::new(),
+        }
+    }
+}
+
+/// A place to listen at.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Listen {
+    /// `address:port`; TLS on the ports 443 and 8443.
+    Address(String),
+    /// An address with TLS said outright.
+    Marked(MarkedListen),
+}
+
+/// A place to listen at, with TLS said outright.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MarkedListen {
+    /// `address:port`, such as `0.0.0.0:4430` or `[::]:4430`.
+    pub address: String,
+    /// Whether TLS is spoken; left out, the ports 443 and 8443 speak it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<bool>,
+}
+
+/// How long things may take. Slowness is bounded, never punished.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timeouts {
+    /// A TLS handshake, and a whole request head from its first byte on. 10s is ample
+    /// on a bad line, and holds a slow-header attack to little.
+    pub header: Span,
+    /// A kept-alive connection without a request. 60s is what browsers expect.
+    pub idle: Span,
+    /// A body, either way, that makes no progress at all. 60s bears a phone that
+    /// changes cells.
+    pub body: Span,
+    /// Connecting to an upstream. 5s: it is on this host or near.
+    pub connect: Span,
+    /// An upstream's response head. 60s, as nginx has it; raise it for long reports.
+    pub response: Span,
+    /// A WebSocket or another tunnel that is silent both ways. 1h, since many
+    /// applications ping seldom.
+    pub tunnel: Span,
+    /// Requests under way when Ringwall stops. 30s, less than the 90s systemd waits.
+    pub drain: Span,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            header: span("10s"),
+            idle: span("60s"),
+            body: span("60s"),
+            connect: span("5s"),
+            response: span("60s"),
+            tunnel: span("1h"),
+            drain: span("30s"),
+        }
+    }
+}
+
+/// How much there may be of things.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of a request head, 1024 to 1048576. 32768 is what nginx takes at most
+    /// (four buffers of 8 KiB), enough for single sign-on cookies.
+    #[schemars(range(min = 1024, max = 1_048_576))]
+    pub head_bytes: u64,
+    /// Header lines of a head, 8 to 1000. 100, as in Apache.
+    #[schemars(range(min = 8, max = 1000))]
+    pub headers: u64,
+    /// Bytes of a request body; 0 for no bound, the default, since bodies are streamed
+    /// and never held, and since uploads are what many services are for.
+    pub body_bytes: u64,
+    /// Connections in total, 16 to 1000000. 20000 take well under 200 MB.
+    #[schemars(range(min = 16, max = 1_000_000))]
+    pub connections: u64,
+    /// Connections of one address (of one /64 in IPv6), 1 to 1000000. A browser opens
+    /// six; 128 leaves room for an office behind one address. Connections of trusted
+    /// proxies are not counted.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub connections_per_address: u64,
+    /// Requests a second of one address (of one /64 in IPv6), sustained; 0 for no
+    /// limit. 100: people stay far below, also those who scroll through photographs.
+    #[schemars(range(max = 1_000_000))]
+    pub requests_per_second: u64,
+    /// How many requests an address may be ahead of that rate, 1 to 1000000. 500: a
+    /// gallery asks for hundreds of thumbnails at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub request_burst: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes: 32_768,
+            headers: 100,
+            body_bytes: 0,
+            connections: 20_000,
+            connections_per_address: 128,
+            requests_per_second: 100,
+            request_burst: 500,
+        }
+    }
+}
+
+/// The access log.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccessLog {
+    /// Whether nothing is written.
+    pub off: bool,
+    /// `stdout` or a file. Standard output is the default, because journald and Docker
+    /// rotate it and a file that nobody rotates fills the disk.
+    pub path: String,
+    /// How a line looks.
+    pub format: Format,
+}
+
+impl Default for AccessLog {
+    fn default() -> Self {
+        Self {
+            off: false,
+            path: "stdout".to_owned(),
+            format: Format::Json,
+        }
+    }
+}
+
+/// How an access log line looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// One JSON object a line: nothing in it can be mistaken for a second line.
+    Json,
+    /// The combined format of nginx and Apache, for the tools that read it.
+    Combined,
+}
+
+/// One site.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Site {
+    /// Hosts: names, `*.example.org` for one more label, or `*` for any host that no
+    /// other site names. Required.
+    pub host: Vec<String>,
+    /// The path prefix, matched at whole segments. `/`, which is every path.
+    pub path: String,
+    /// Upstreams as `http://host:port`. Required. `https://` upstreams are not
+    /// supported yet and are refused rather than spoken to in the clear.
+    pub to: Vec<String>,
+    /// What is enforced. Left out: unambiguous attacks are refused from the first
+    /// minute, volume rules only watch for `detection.learn`, so that a new site is
+    /// protected and its visitors are not hurt by a limit that does not fit it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// The certificate chain, a PEM file, leaf first. Read again when it changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// The certificate's private key, a PEM file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self {
+            host: Vec::new(),
+            path: "/".to_owned(),
+            to: Vec::new(),
+            mode: None,
+            certificate: None,
+            key: None,
+        }
+    }
+}
+
+/// What a site enforces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Everything is enforced.
+    Enforce,
+    /// Nothing is enforced; what would have been is shown.
+    Observe,
+}
+
+/// Ring 2: what sees attacks in the traffic.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Detection {
+    /// Whether anything is detected. On, since that is the main job.
+    pub enabled: bool,
+    /// A checkout or install of the CrowdSec hub. Left out: our own rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hub: Option<String>,
+    /// Parsers, scenarios or collections of the hub, such as
+    /// `crowdsecurity/base-http-scenarios`. Empty: all of it.
+    pub items: Vec<String>,
+    /// A directory of your own rules, in the same format. Left out: those built in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
+    /// A directory of grok patterns, besides those built in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patterns: Option<String>,
+    /// A directory of data files that rules name, besides those built in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// What a broken rule file does. `skip`: one bad rule out of hundreds must not
+    /// take down the other rules; it is named in the log and in `ringwall status`.
+    pub on_broken_rule: BrokenRule,
+    /// Scenarios that raise alerts and never bar anyone. Empty.
+    pub simulation: Vec<String>,
+    /// Scenarios that are tuned, one `[detection.tune."name"]` each, so that hub files
+    /// stay as they were installed.
+    pub tune: BTreeMap<String, Tune>,
+    /// How long a site without a `mode` only watches volume rules. 7d sees a whole
+    /// week's habits.
+    pub learn: Span,
+}
+
+impl Default for Detection {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            hub: None,
+            items: Vec::new(),
+            rules: None,
+            patterns: None,
+            data: None,
+            on_broken_rule: BrokenRule::Skip,
+            simulation: Vec::new(),
+            tune: BTreeMap::new(),
+            learn: span("7d"),
+        }
+    }
+}
+
+/// What a broken rule file does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BrokenRule {
+    /// It is left out and named.
+    Skip,
+    /// Start or reload is refused.
+    Refuse,
+}
+
+/// How one scenario is tuned.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tune {
+    /// Events that the bucket holds before it overflows, 1 to 1000000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub capacity: Option<u64>,
+    /// The time in which one event leaks out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leakspeed: Option<Span>,
+    /// Whether the scenario is not loaded.
+    pub off: bool,
+}
+
+/// Who is never barred, who is barred for how long.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Book {
+    /// Who is never barred, whatever asks for it: addresses, ranges, host names
+    /// (resolved again and again, the last good answer kept), `lan`, `vpn`, `wan`
+    /// (our own public address). All three by default, so that nobody locks
+    /// themselves out.
+    pub never_ban: Vec<String>,
+    /// Allowlist entries, one `[[book.allow]]` each.
+    pub allow: Vec<Allow>,
+    /// Bans a minute that detection may make, 1 to 1000000. 600: a botnet is caught at
+    /// ten sources a second, and a rule gone wrong does not empty the house at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub bans_per_minute: u64,
+    /// What alerts turn into, one `[[book.profile]]` each; the first that names the
+    /// scenario decides. By default one for all of them.
+    pub profile: Vec<Profile>,
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        Self {
+            never_ban: ["lan", "vpn", "wan"].map(str::to_owned).to_vec(),
+            allow: Vec::new(),
+            bans_per_minute: 600,
+            profile: vec![Profile::default()],
+        }
+    }
+}
+
+/// One allowlist entry.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Allow {
+    /// An address, a range, a host name, `lan`, `vpn` or `wan`. Required.
+    pub who: String,
+    /// Why, for whoever reads it in a year. Required.
+    pub reason: String,
+    /// Until when, such as `2027-01-01T00:00:00Z`. Left out: always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+/// What an alert turns into.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Profile {
+    /// Scenario names; a `*` at the end stands for any rest. `*`, which is all.
+    pub scenarios: Vec<String>,
+    /// What is done.
+    pub kind: Remedy,
+    /// For how long the first time. 4h outlasts a scanner's patience, and a mistake
+    /// heals itself the same day.
+    pub duration: Span,
+    /// What the duration is multiplied by with each repetition, 1 to 100. 2.
+    #[schemars(range(min = 1, max = 100))]
+    pub escalation: f64,
+    /// The longest it gets. 7d: addresses change hands.
+    pub cap: Span,
+    /// How long a source must be quiet for its history to be forgotten. 30d.
+    pub forget_after: Span,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self {
+            scenarios: vec!["*".to_owned()],
+            kind: Remedy::Ban,
+            duration: span("4h"),
+            escalation: 2.0,
+            cap: span("7d"),
+            forget_after: span("30d"),
+        }
+    }
+}
+
+/// What is done to a source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Remedy {
+    /// It is refused.
+    Ban,
+    /// Its rate is cut.
+    Throttle,
+    /// Nothing is done; it is shown.
+    Observe,
+}
+
+/// Where state rests.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct State {
+    /// The directory. Left out: `$STATE_DIRECTORY` (systemd sets it), else
+    /// `/var/lib/ringwall` for root and `./ringwall-data` for anyone else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+}
+
+/// The command line's way to the daemon.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Control {
+    /// The socket. Left out: `/run/ringwall/control.sock` for root, else
+    /// `control.sock` in the state directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<String>,
+}
+
+/// Figures for Prometheus.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Whether nothing is served.
+    pub off: bool,
+    /// `address:port` of `/metrics`. Loopback, since it tells about your visitors.
+    pub listen: String,
+    /// Whether `listen` may be another address than loopback. There is no
+    /// authentication: whoever reaches it reads it.
+    pub danger_expose: bool,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            off: false,
+            listen: "127.0.0.1:9477".to_owned(),
+            danger_expose: false,
+        }
+    }
+}
+
+/// Whom the process runs as.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Process {
+    /// The user that the main process becomes when it was started as root. Left out:
+    /// `ringwall` where that user exists, else `nobody`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+}
+
+/// Our own log.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// The least level that is written. `info` says what happens and no more.
+    pub level: Level,
+    /// How a line looks. `text` is for people.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: Level::Info,
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// A log level.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Only what is broken.
+    Error,
+    /// And what may break.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And how it happens.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+/// How a line of our own log looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The JSON Schema of the file, for editors and for other tools.
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Raw).to_value()
+}
