@@ -1,0 +1,1 @@
+//! The framing tables that tests share. (rows follow)
