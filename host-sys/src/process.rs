@@ -1,0 +1,79 @@
+//! Starting oneself as a second process, and what a process gives up on its own.
+
+use std::ffi::OsStr;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command};
+
+use rustix::process::{DumpableBehavior, Signal};
+
+use crate::{Channel, Error};
+
+/// Starts this very program again with `arguments`, one end of a channel as its
+/// standard input, in a process group of its own (so that a terminal's Ctrl-C
+/// reaches the main process, which then ends it in order).
+///
+/// Everything else of ours is closed on exec. Call it before threads exist.
+///
+/// # Errors
+/// [`Error::ThreadsExist`], or [`Error::Call`] where the kernel refuses.
+pub fn spawn_self<S: AsRef<OsStr>>(arguments: &[S]) -> Result<(Child, Channel), Error> {
+    one_thread()?;
+    let (ours, theirs) = Channel::pair()?;
+    let child = Command::new("/proc/self/exe")
+        .arg0("ringwall-host")
+        .args(arguments)
+        .stdin(theirs.into_fd())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| Error::call("start the helper process", error))?;
+    Ok((child, ours))
+}
+
+/// How many threads the process has; 0 where `/proc` cannot be read.
+#[must_use]
+pub fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+}
+
+/// Fails when the process has more than one thread.
+///
+/// # Errors
+/// [`Error::ThreadsExist`].
+pub fn one_thread() -> Result<(), Error> {
+    match threads() {
+        0 | 1 => Ok(()),
+        threads => Err(Error::ThreadsExist { threads }),
+    }
+}
+
+/// No program that we start can gain privileges by its file's bits.
+///
+/// # Errors
+/// [`Error::Call`] on kernels before 3.5.
+pub fn no_new_privileges() -> Result<(), Error> {
+    rustix::thread::set_no_new_privs(true)
+        .map_err(|errno| Error::call("set no-new-privileges", errno))
+}
+
+/// No core dumps with keys in them, and no other process of the same user may
+/// attach to this one.
+///
+/// # Errors
+/// [`Error::Call`].
+pub fn not_dumpable() -> Result<(), Error> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|errno| Error::call("forbid core dumps", errno))
+}
+
+/// Asks the kernel to kill this process when its parent's main thread ends.
+///
+/// A parent that has dropped its user id may not signal a child that is still
+/// root, and then the kernel does not either: the end of the channel is what a
+/// helper must go by, this is for the moments before.
+///
+/// # Errors
+/// [`Error::Call`].
+pub fn die_with_parent() -> Result<(), Error> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|errno| Error::call("tie the process to its parent", errno))
+}
