@@ -1,0 +1,161 @@
+//! From an overflowed bucket to the alerts it raises.
+//!
+//! For: finding whom the kept events are about, and putting the scenario's name,
+//! labels and the evidence around it. Refuses: to decide anything about the
+//! source. Assumes: the bucket keeps at least its last event. On failure: events
+//! that name no valid source are left out; without any, there is no alert.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use vocab::time::Span;
+use vocab::{Alert, Cidr, ClientAddr, Evidence, Scope, Source, Timestamp};
+
+use crate::bucket::{Bucket, BucketSpec, Held, ScopeRule, text};
+use crate::shard::Mode;
+
+/// The alerts of an overflow that happened at `stop`: one for each source among
+/// the kept events, in the order in which they appear.
+pub(crate) fn assemble(
+    spec: &BucketSpec,
+    bucket: &Bucket,
+    mode: Mode,
+    stop: Timestamp,
+) -> Vec<Alert> {
+    let sources = sources(spec, bucket, mode);
+    if sources.is_empty() {
+        return Vec::new();
+    }
+    let events: Vec<Evidence> = bucket
+        .queue
+        .iter()
+        .map(|held| held.kept.evidence())
+        .collect();
+    sources
+        .into_iter()
+        .map(|source| Alert {
+            scenario: spec.name.clone(),
+            scenario_hash: spec.hash.clone(),
+            source,
+            events_count: bucket.total,
+            start_at: bucket.first,
+            stop_at: stop,
+            events: events.clone(),
+            remediation: spec.remediation,
+            simulated: spec.simulated,
+            labels: spec.labels.clone(),
+            context: Vec::new(),
+        })
+        .collect()
+}
+
+fn sources(spec: &BucketSpec, bucket: &Bucket, mode: Mode) -> Vec<Source> {
+    let mut found: Vec<Source> = Vec::new();
+    for held in &bucket.queue {
+        if let Some(source) = source(&spec.scope, held)
+            && !found.iter().any(|known| known.value == source.value)
+        {
+            found.push(source);
+        }
+    }
+    if mode == Mode::Live
+        && let Some(subscriber) = one_subscriber(&found)
+    {
+        return vec![subscriber];
+    }
+    found
+}
+
+/// Several IPv6 addresses of one /64 are one subscriber, counted in one bucket
+/// on live traffic; barring one of them would bar nobody.
+fn one_subscriber(sources: &[Source]) -> Option<Source> {
+    let [first, _, ..] = sources else {
+        return None;
+    };
+    let key = |source: &Source| {
+        (source.scope == Scope::Ip)
+            .then(|| source.ip.map(|ip| ClientAddr::new(ip).counting_key()))
+            .flatten()
+            .filter(IpAddr::is_ipv6)
+    };
+    let range = key(first)?;
+    if !sources.iter().all(|source| key(source) == Some(range)) {
+        return None;
+    }
+    Some(Source {
+        scope: Scope::Range,
+        value: Cidr::new(range, 64)?.to_string(),
+        ip: first.ip,
+    })
+}
+
+fn source(rule: &ScopeRule, held: &Held) -> Option<Source> {
+    let ip: Option<IpAddr> = address(held.kept.meta().value(b"source_ip"));
+    match rule {
+        ScopeRule::Ip => ip.map(|ip| Source {
+            scope: Scope::Ip,
+            value: ip.to_string(),
+            ip: Some(ip),
+        }),
+        ScopeRule::Range => range(&text(held.kept.meta().value(b"SourceRange")), ip),
+        ScopeRule::Expression(Scope::Range) => range(held.scope_value.as_deref()?, ip),
+        ScopeRule::Expression(Scope::Ip) => {
+            let ip = address(held.scope_value.as_deref()?.as_bytes())?;
+            Some(Source {
+                scope: Scope::Ip,
+                value: ip.to_string(),
+                ip: Some(ip),
+            })
+        }
+        ScopeRule::Expression(scope) => {
+            let value = held
+                .scope_value
+                .as_deref()
+                .filter(|value| !value.is_empty())?;
+            Some(Source {
+                scope: scope.clone(),
+                value: value.to_owned(),
+                ip,
+            })
+        }
+    }
+}
+
+fn range(value: &str, ip: Option<IpAddr>) -> Option<Source> {
+    let range: Cidr = value.parse().ok()?;
+    Some(Source {
+        scope: Scope::Range,
+        value: format!("{}/{}", range.address(), range.prefix()),
+        ip,
+    })
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let ip: IpAddr = core::str::from_utf8(bytes).ok()?.parse().ok()?;
+    Some(ip.to_canonical())
+}
+
+/// An alert in one sentence: who did what, how often, for how long, until when.
+#[derive(Clone, Copy, Debug)]
+pub struct Sentence<'a>(pub &'a Alert);
+
+impl fmt::Display for Sentence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let alert = self.0;
+        let what = match alert.label("label") {
+            "" => alert.scenario.as_str(),
+            label => label,
+        };
+        let span = alert.stop_at.since(alert.start_at);
+        write!(
+            f,
+            "{} {}: {what} ({} event{} over {}, until {})",
+            alert.source.scope,
+            alert.source.value,
+            alert.events_count,
+            if alert.events_count == 1 { "" } else { "s" },
+            Span(span),
+            alert.stop_at,
+        )
+    }
+}

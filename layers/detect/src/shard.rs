@@ -1,0 +1,188 @@
+//! Where buckets live.
+//!
+//! For: applying pours from several threads at once. Buckets are spread over
+//! shards by a keyed hash of their group, each shard is a bounded table behind
+//! its own lock, so that one source's pours take one lock and no two sources
+//! wait for each other for longer than a pour takes.
+//!
+//! Refuses: to grow. Entries and bytes of kept events are bounded; the bucket
+//! that was poured into longest ago goes first and is counted.
+//!
+//! Assumes: pours that must be ordered come in that order. On live traffic the
+//! time passed in may jump: forward looks like idleness, backward (by a second
+//! or more) is taken out of the shard's own clock, so that no bucket freezes.
+//!
+//! On failure: pours of a program that was replaced meanwhile are dropped and
+//! counted; a panic inside a test leaves the shard as it was before the pour,
+//! or with one bucket less.
+
+mod core;
+mod list;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use vocab::{Alert, Timestamp};
+
+use self::core::Shard;
+use crate::bucket::{BucketSpec, Occurrence, Pour};
+
+/// How much the shards may hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// How many shards; rounded up to a power of two, 1 to 256.
+    pub shards: usize,
+    /// The most buckets in all.
+    pub buckets: usize,
+    /// The most bytes of kept events in all.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    /// 16 shards, 262,144 buckets, 64 MiB of kept events.
+    fn default() -> Self {
+        Self {
+            shards: 16,
+            buckets: 262_144,
+            bytes: 64 << 20,
+        }
+    }
+}
+
+/// Whose time the buckets run on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Arrival time. Several IPv6 addresses of one /64 make one alert about the /64.
+    Live,
+    /// Event time, in the order in which events are handed over.
+    Replay,
+}
+
+/// What the shards hold and what they did so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Entries held now: buckets, and blackholes without a bucket.
+    pub buckets: u64,
+    /// Bytes of kept events held now.
+    pub bytes: u64,
+    /// Living entries dropped because a bound was reached.
+    pub evicted: u64,
+    /// Pours in all.
+    pub poured: u64,
+    /// Pours of a program that was replaced meanwhile.
+    pub stale: u64,
+    /// Overflows that a blackhole suppressed.
+    pub suppressed: u64,
+    /// Overflows that `overflow_filter` dropped.
+    pub filtered: u64,
+    /// Overflows without a source to name.
+    pub sourceless: u64,
+    /// Alerts in all.
+    pub alerts: u64,
+}
+
+impl Counts {
+    fn add(&mut self, other: &Self) {
+        self.buckets += other.buckets;
+        self.bytes += other.bytes;
+        self.evicted += other.evicted;
+        self.poured += other.poured;
+        self.stale += other.stale;
+        self.suppressed += other.suppressed;
+        self.filtered += other.filtered;
+        self.sourceless += other.sourceless;
+        self.alerts += other.alerts;
+    }
+}
+
+/// The buckets of one program, safe to pour into from several threads.
+#[derive(Debug)]
+pub struct Shards {
+    shards: Box<[Mutex<Shard>]>,
+    mask: usize,
+}
+
+impl Shards {
+    /// Empty shards for these scenarios, listed in the order of their ids.
+    #[must_use]
+    pub fn new(specs: &Arc<[BucketSpec]>, limits: Limits, mode: Mode) -> Self {
+        let count = limits.shards.clamp(1, 256).next_power_of_two();
+        let shard = || {
+            let buckets = limits.buckets.div_ceil(count).max(1);
+            Mutex::new(Shard::new(
+                Arc::clone(specs),
+                buckets,
+                limits.bytes / count,
+                mode,
+            ))
+        };
+        Self {
+            shards: (0..count).map(|_| shard()).collect(),
+            mask: count - 1,
+        }
+    }
+
+    /// Pours one event's pours, made by the program that owns `specs`, at `now`
+    /// (live: arrival; replay: the event's time), and adds the alerts they raise
+    /// to `alerts`, in the order of the pours.
+    pub fn apply(
+        &self,
+        specs: &Arc<[BucketSpec]>,
+        pours: &[Pour],
+        occurrence: &mut dyn Occurrence,
+        now: Timestamp,
+        alerts: &mut Vec<Alert>,
+    ) {
+        let mut rest = pours;
+        while let Some(first) = rest.first() {
+            let at = self.place(first.key);
+            let same = rest
+                .iter()
+                .take_while(|pour| self.place(pour.key) == at)
+                .count();
+            let (here, others) = rest.split_at(same);
+            rest = others;
+            if let Some(shard) = self.shards.get(at) {
+                lock(shard).apply(specs, here, occurrence, now, alerts);
+            }
+        }
+    }
+
+    /// Lets time pass to `now`: counters that are due overflow, dead buckets are
+    /// freed. To be called about once a second on live traffic.
+    pub fn advance(&self, now: Timestamp, alerts: &mut Vec<Alert>) {
+        for shard in &self.shards {
+            lock(shard).advance(now, alerts);
+        }
+    }
+
+    /// Replaces the scenarios. Buckets of scenarios that kept name and hash
+    /// survive; the others are dropped.
+    pub fn reload(&self, specs: &Arc<[BucketSpec]>) {
+        for shard in &self.shards {
+            lock(shard).reload(specs);
+        }
+    }
+
+    /// The counters, summed over all shards.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for shard in &self.shards {
+            sum.add(&lock(shard).counts());
+        }
+        sum
+    }
+
+    /// The upper bits choose the shard, the lower ones the place inside it.
+    fn place(&self, key: u128) -> usize {
+        usize::from((key >> 120) as u8) & self.mask
+    }
+}
+
+/// A shard is consistent between pours, so a panic elsewhere does not spoil it.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

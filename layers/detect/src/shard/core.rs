@@ -1,0 +1,516 @@
+//! One shard: a slab of entries, an index, the order of use and a timer wheel.
+//!
+//! An entry is a scenario's bucket for one group, the blackhole that follows its
+//! overflow, or both. Each entry is in two lists: the order of last use, from
+//! which evictions are taken, and one slot of the wheel. The wheel is lazy: a
+//! pour only changes the entry's deadline, and the slot moves on when its turn comes.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use vocab::{Alert, Timestamp};
+
+use super::list::{Links, List, NONE};
+use super::{Counts, Mode};
+use crate::alert;
+use crate::bucket::{
+    Bucket, BucketKind, BucketSpec, Held, Now, Occurrence, Outcome, Pour, ScenarioId, ScopeRule,
+};
+
+/// Slots of the wheel, one second each; later deadlines are looked at again.
+const SLOTS: usize = 256;
+/// How many entries of the wheel one live pour may look at.
+const WHEEL_BUDGET: usize = 64;
+/// A clock this much behind is a jump, and not the race of two threads.
+const JUMP_NANOS: i64 = 1_000_000_000;
+
+type Key = (ScenarioId, u128);
+type Specs = Arc<[BucketSpec]>;
+
+#[derive(Debug)]
+struct Entry {
+    key: Key,
+    bucket: Option<Bucket>,
+    /// Until when overflows are suppressed.
+    blackhole: Timestamp,
+    /// When there is nothing left to hold.
+    deadline: Timestamp,
+    weight: usize,
+    slot: usize,
+    used: Links,
+    wheel: Links,
+}
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    specs: Specs,
+    max_entries: usize,
+    max_bytes: usize,
+    mode: Mode,
+    index: HashMap<Key, u32, BuildHasherDefault<AlreadyHashed>>,
+    slab: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    used: List,
+    wheel: Box<[List; SLOTS]>,
+    /// The wheel's next second; all before it were looked at.
+    second: i64,
+    /// The shard's clock: never goes back on live traffic.
+    clock: Timestamp,
+    /// What live time lacks on the shard's clock, after jumps back.
+    lag_nanos: i64,
+    bytes: usize,
+    counts: Counts,
+}
+
+/// The keys are keyed hashes already; only the scenario is mixed in.
+#[derive(Default)]
+struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, scenario: u32) {
+        self.0 = (self.0 ^ u64::from(scenario)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+        let half = key as u64;
+        self.0 ^= half;
+    }
+}
+
+fn used(slab: &mut Vec<Option<Entry>>, at: u32) -> Option<&mut Links> {
+    slab.get_mut(at as usize)?
+        .as_mut()
+        .map(|entry| &mut entry.used)
+}
+
+fn wheel(slab: &mut Vec<Option<Entry>>, at: u32) -> Option<&mut Links> {
+    slab.get_mut(at as usize)?
+        .as_mut()
+        .map(|entry| &mut entry.wheel)
+}
+
+impl Shard {
+    pub(super) fn new(specs: Specs, max_entries: usize, max_bytes: usize, mode: Mode) -> Self {
+        Self {
+            specs,
+            // Indices are 32 bits, the last of which says "none".
+            max_entries: max_entries.min(NONE as usize - 1),
+            max_bytes,
+            mode,
+            index: HashMap::default(),
+            slab: Vec::new(),
+            free: Vec::new(),
+            used: List::EMPTY,
+            wheel: Box::new([List::EMPTY; SLOTS]),
+            second: i64::MIN,
+            clock: Timestamp::from_unix_nanos(i64::MIN),
+            lag_nanos: 0,
+            bytes: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            buckets: self.index.len() as u64,
+            bytes: self.bytes as u64,
+            ..self.counts
+        }
+    }
+
+    pub(super) fn apply(
+        &mut self,
+        specs: &Specs,
+        pours: &[Pour],
+        occurrence: &mut dyn Occurrence,
+        now: Timestamp,
+        alerts: &mut Vec<Alert>,
+    ) {
+        if !Arc::ptr_eq(specs, &self.specs) {
+            self.counts.stale += pours.len() as u64;
+            return;
+        }
+        let now = self.tell(now);
+        let budget = match self.mode {
+            Mode::Live => WHEEL_BUDGET,
+            Mode::Replay => usize::MAX,
+        };
+        self.turn(now, budget, alerts);
+        for pour in pours {
+            if let Some(spec) = specs.get(pour.scenario.0 as usize) {
+                self.counts.poured += 1;
+                self.pour(spec, pour, occurrence, now, alerts);
+            }
+        }
+    }
+
+    pub(super) fn advance(&mut self, now: Timestamp, alerts: &mut Vec<Alert>) {
+        let now = self.tell(now);
+        self.turn(now, usize::MAX, alerts);
+    }
+
+    pub(super) fn reload(&mut self, specs: &Specs) {
+        let by_name: HashMap<(&str, &str, usize), u32> = numbered(specs)
+            .map(|(id, identity)| (identity, id))
+            .collect();
+        let moved: Vec<Option<u32>> = numbered(&self.specs)
+            .map(|(_, identity)| by_name.get(&identity).copied())
+            .collect();
+        for at in 0..self.slab.len() {
+            let at = u32::try_from(at).unwrap_or(NONE);
+            let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
+                continue;
+            };
+            self.index.remove(&entry.key);
+            if let Some(Some(id)) = moved.get(entry.key.0.0 as usize) {
+                entry.key.0 = ScenarioId(*id);
+            } else {
+                entry.key.0 = ScenarioId(NONE);
+            }
+        }
+        for at in 0..self.slab.len() {
+            let at = u32::try_from(at).unwrap_or(NONE);
+            match self.slab.get(at as usize).and_then(Option::as_ref) {
+                Some(entry) if entry.key.0 == ScenarioId(NONE) => self.free(at),
+                Some(entry) => {
+                    self.index.insert(entry.key, at);
+                }
+                None => {}
+            }
+        }
+        self.specs = Arc::clone(specs);
+    }
+
+    /// The shard's moment for a time that was passed in.
+    fn tell(&mut self, shown: Timestamp) -> Now {
+        let clock = match self.mode {
+            Mode::Replay => shown,
+            Mode::Live => {
+                let told = shown.unix_nanos().saturating_add(self.lag_nanos);
+                let behind = self.clock.unix_nanos().saturating_sub(told);
+                if self.clock.unix_nanos() != i64::MIN && behind >= JUMP_NANOS {
+                    self.lag_nanos = self.lag_nanos.saturating_add(behind);
+                }
+                self.clock.max(Timestamp::from_unix_nanos(told))
+            }
+        };
+        self.clock = clock;
+        Now { clock, shown }
+    }
+
+    fn pour(
+        &mut self,
+        spec: &BucketSpec,
+        pour: &Pour,
+        occurrence: &mut dyn Occurrence,
+        now: Now,
+        alerts: &mut Vec<Alert>,
+    ) {
+        if matches!(spec.kind, BucketKind::Trigger) {
+            let mut bucket = Bucket::new(now);
+            bucket.pour(spec, hold(spec, pour, occurrence), now);
+            self.overflow(spec, (pour.scenario, pour.key), &bucket, now, alerts);
+            return;
+        }
+        let key = (pour.scenario, pour.key);
+        let at = match self.index.get(&key) {
+            Some(at) => *at,
+            None if pour.cancel => return,
+            None => self.insert(key, spec, now),
+        };
+        if let Some(dead) = self.take_dead(at, now)
+            && matches!(spec.kind, BucketKind::Counter)
+        {
+            self.overflow(spec, key, &dead, now, alerts);
+        }
+        let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let bucket = entry.bucket.get_or_insert_with(|| Bucket::new(now));
+        let repeated = pour
+            .distinct
+            .is_some_and(|value| bucket.is_repeated(spec, value));
+        let outcome = if repeated {
+            Outcome::Quiet
+        } else if pour.cancel {
+            entry.bucket = None;
+            Outcome::Quiet
+        } else {
+            bucket.pour(spec, hold(spec, pour, occurrence), now)
+        };
+        let full = match outcome {
+            Outcome::Overflow => entry.bucket.take(),
+            Outcome::Quiet => None,
+        };
+        self.settle(at, spec);
+        if let Some(bucket) = full {
+            self.overflow(spec, key, &bucket, now, alerts);
+        }
+        self.shed(at);
+    }
+
+    /// Takes the bucket out of an entry when its time is over.
+    fn take_dead(&mut self, at: u32, now: Now) -> Option<Bucket> {
+        let entry = self.slab.get_mut(at as usize)?.as_mut()?;
+        let spec = self.specs.get(entry.key.0.0 as usize)?;
+        let dead = entry.bucket.as_ref().is_some_and(|bucket| {
+            let deadline = bucket.deadline(spec);
+            match spec.kind {
+                BucketKind::Counter => now.clock >= deadline,
+                _ => now.clock > deadline,
+            }
+        });
+        if dead { entry.bucket.take() } else { None }
+    }
+
+    /// After a change: the entry's weight, its deadline, its place in the order
+    /// of use; an entry that holds nothing goes.
+    fn settle(&mut self, at: u32, spec: &BucketSpec) {
+        let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let weight = entry.bucket.as_ref().map_or(0, Bucket::weight);
+        self.bytes = self.bytes + weight - entry.weight;
+        entry.weight = weight;
+        entry.deadline = match &entry.bucket {
+            Some(bucket) => bucket.deadline(spec).max(entry.blackhole),
+            None => entry.blackhole,
+        };
+        let empty = entry.bucket.is_none() && entry.blackhole <= self.clock;
+        if empty {
+            self.free(at);
+        } else {
+            self.used.remove(&mut self.slab, at, used);
+            self.used.push(&mut self.slab, at, used);
+        }
+    }
+
+    /// What happens to a bucket that is full: filter, blackhole, alert.
+    fn overflow(
+        &mut self,
+        spec: &BucketSpec,
+        key: Key,
+        bucket: &Bucket,
+        now: Now,
+        alerts: &mut Vec<Alert>,
+    ) {
+        if spec
+            .overflow_filter
+            .as_ref()
+            .is_some_and(|filter| !filter.holds(&bucket.view()))
+        {
+            self.counts.filtered += 1;
+            return;
+        }
+        if let Some(span) = spec.blackhole {
+            let at = match self.index.get(&key) {
+                Some(at) => *at,
+                None => self.insert(key, spec, now),
+            };
+            let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
+                return;
+            };
+            if entry.blackhole > now.clock {
+                self.counts.suppressed += 1;
+                return;
+            }
+            entry.blackhole = now.clock.after(span);
+            self.settle(at, spec);
+            self.rewheel(at);
+            self.shed(at);
+        }
+        let raised = alert::assemble(spec, bucket, self.mode, now.shown);
+        if raised.is_empty() {
+            self.counts.sourceless += 1;
+        }
+        self.counts.alerts += raised.len() as u64;
+        alerts.extend(raised);
+    }
+
+    fn insert(&mut self, key: Key, spec: &BucketSpec, now: Now) -> u32 {
+        if self.index.len() >= self.max_entries {
+            self.evict(NONE);
+        }
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.slab.push(None);
+            u32::try_from(self.slab.len() - 1).unwrap_or(NONE)
+        });
+        if let Some(place) = self.slab.get_mut(at as usize) {
+            *place = Some(Entry {
+                key,
+                bucket: None,
+                blackhole: Timestamp::from_unix_nanos(i64::MIN),
+                deadline: Bucket::new(now).deadline(spec),
+                weight: 0,
+                slot: SLOTS,
+                used: Links::ALONE,
+                wheel: Links::ALONE,
+            });
+        }
+        self.index.insert(key, at);
+        self.used.push(&mut self.slab, at, used);
+        self.rewheel(at);
+        at
+    }
+
+    fn free(&mut self, at: u32) {
+        self.used.remove(&mut self.slab, at, used);
+        self.unwheel(at);
+        if let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::take) {
+            self.index.remove(&entry.key);
+            self.bytes -= entry.weight;
+            self.free.push(at);
+        }
+    }
+
+    /// Drops what was used longest ago until the bytes are in bounds; `spare`,
+    /// just used, goes last.
+    fn shed(&mut self, spare: u32) {
+        while self.bytes > self.max_bytes && self.index.len() > 1 {
+            self.evict(spare);
+        }
+    }
+
+    fn evict(&mut self, spare: u32) {
+        let Some(at) = self.used.first() else {
+            return;
+        };
+        if at == spare {
+            self.used.remove(&mut self.slab, at, used);
+            self.used.push(&mut self.slab, at, used);
+            return;
+        }
+        let alive = self
+            .slab
+            .get(at as usize)
+            .and_then(Option::as_ref)
+            .is_some_and(|entry| entry.deadline >= self.clock);
+        self.counts.evicted += u64::from(alive);
+        self.free(at);
+    }
+
+    fn unwheel(&mut self, at: u32) {
+        let slot = self
+            .slab
+            .get(at as usize)
+            .and_then(Option::as_ref)
+            .map_or(SLOTS, |entry| entry.slot);
+        if let Some(list) = self.wheel.get_mut(slot) {
+            list.remove(&mut self.slab, at, wheel);
+        }
+    }
+
+    /// Puts an entry into the slot of its deadline.
+    fn rewheel(&mut self, at: u32) {
+        self.unwheel(at);
+        let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let first = self.second.max(self.clock.unix_seconds());
+        let due = entry
+            .deadline
+            .unix_seconds()
+            .clamp(first, first.saturating_add(SLOTS as i64 - 1));
+        entry.slot = slot_of(due);
+        if let Some(list) = self.wheel.get_mut(entry.slot) {
+            list.push(&mut self.slab, at, wheel);
+        }
+    }
+
+    /// Turns the wheel to `now`, looking at no more than `budget` entries.
+    fn turn(&mut self, now: Now, mut budget: usize, alerts: &mut Vec<Alert>) {
+        let target = now.clock.unix_seconds();
+        // After a long idleness every slot is looked at once.
+        self.second = self.second.max(target.saturating_sub(SLOTS as i64));
+        while self.second < target {
+            let slot = slot_of(self.second);
+            while let Some(at) = self.wheel.get(slot).and_then(List::first) {
+                if budget == 0 {
+                    return;
+                }
+                budget -= 1;
+                self.look(at, now, alerts);
+            }
+            self.second += 1;
+        }
+    }
+
+    /// An entry's turn on the wheel: it goes, or goes on.
+    fn look(&mut self, at: u32, now: Now, alerts: &mut Vec<Alert>) {
+        if let Some(dead) = self.take_dead(at, now) {
+            let specs = Arc::clone(&self.specs);
+            let key = self
+                .slab
+                .get(at as usize)
+                .and_then(Option::as_ref)
+                .map(|entry| entry.key);
+            if let Some((key, spec)) = key.and_then(|key| Some((key, specs.get(key.0.0 as usize)?)))
+                && matches!(spec.kind, BucketKind::Counter)
+            {
+                self.overflow(spec, key, &dead, now, alerts);
+            }
+        }
+        let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        if entry.bucket.is_none() && entry.blackhole <= now.clock {
+            self.free(at);
+        } else {
+            self.rewheel_after(at, now);
+        }
+    }
+
+    /// Back on the wheel, in a slot whose turn is still to come.
+    fn rewheel_after(&mut self, at: u32, now: Now) {
+        if let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut)
+            && let Some(spec) = self.specs.get(entry.key.0.0 as usize)
+        {
+            let weight = entry.bucket.as_ref().map_or(0, Bucket::weight);
+            self.bytes = self.bytes + weight - entry.weight;
+            entry.weight = weight;
+            let held = entry.bucket.as_ref().map_or(entry.blackhole, |bucket| {
+                bucket.deadline(spec).max(entry.blackhole)
+            });
+            entry.deadline = held.max(now.clock);
+        }
+        self.rewheel(at);
+    }
+}
+
+/// What a bucket keeps of the event.
+fn hold(spec: &BucketSpec, pour: &Pour, occurrence: &mut dyn Occurrence) -> Held {
+    Held {
+        kept: occurrence.keep(),
+        scope_value: match spec.scope {
+            ScopeRule::Expression(_) => occurrence.scope_value(pour.scenario),
+            ScopeRule::Ip | ScopeRule::Range => None,
+        },
+    }
+}
+
+/// The specs with what identifies them over a reload: name, hash, and which of
+/// several documents of that name in one file.
+fn numbered(specs: &Specs) -> impl Iterator<Item = (u32, (&str, &str, usize))> {
+    let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
+    specs.iter().zip(0_u32..).map(move |(spec, id)| {
+        let count = seen.entry((&spec.name, &spec.hash)).or_default();
+        *count += 1;
+        (id, (spec.name.as_str(), spec.hash.as_str(), *count))
+    })
+}
+
+fn slot_of(second: i64) -> usize {
+    usize::try_from(second.rem_euclid(SLOTS as i64)).unwrap_or(0)
+}
