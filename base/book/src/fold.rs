@@ -1,0 +1,599 @@
+//! The state of the book: the fold of its log.
+//!
+//! Entries may come twice and in any order, from one node or several: what they add is named
+//! for ever, and what they remove stays removed (tombstones). So every order of the same
+//! entries ends in the same state, as long as no bound is reached; at a bound what ends soonest
+//! goes first, and is counted.
+//!
+//! The fold knows no clock. Decisions past their end are ignored by every query that is given
+//! the time, and leave when [`Book::sweep`] is called.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use vocab::{Cidr, Decision, DecisionId, Kind, Origin, Scope, Timestamp};
+
+use crate::past::Pasts;
+use crate::ranges::Ranges;
+use crate::resolved::Resolved;
+use crate::tombs::Tombs;
+use crate::{AllowId, AllowItem, AllowSubject, Change, Cursor, Entry, Force, NodeId, Op};
+
+pub use crate::past::Past;
+
+/// How much a book holds at most.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// Decisions; about 600 bytes each.
+    pub decisions: usize,
+    /// Allowlist items.
+    pub allow_items: usize,
+    /// Tombstones, of decisions and of allowlist items each.
+    pub tombstones: usize,
+    /// Sources whose past is remembered.
+    pub sources: usize,
+    /// Nodes whose log is followed; entries of further ones are ignored.
+    pub nodes: usize,
+    /// For how long a source's past is remembered after its last decision was made.
+    pub memory: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            decisions: 1_000_000,
+            allow_items: 100_000,
+            tombstones: 200_000,
+            sources: 200_000,
+            nodes: 1_024,
+            memory: Duration::from_secs(90 * 86_400),
+        }
+    }
+}
+
+/// What was left out because a bound was reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Decisions that were dropped before their end.
+    pub decisions_evicted: u64,
+    /// Allowlist items that were not taken.
+    pub allow_items_refused: u64,
+    /// Entries of nodes beyond the bound.
+    pub entries_ignored: u64,
+}
+
+/// What an entry, a resolution or a sweep changed.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Applied {
+    /// For [`crate::Published::publish`].
+    pub changes: Vec<Change>,
+    /// The decision that came into force.
+    pub began: Option<Arc<Decision>>,
+    /// Decisions that ended: removed, past their end, or evicted.
+    pub ended: Vec<Arc<Decision>>,
+}
+
+/// Which decisions are meant. Every field that is set must fit; none set means all.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Filter {
+    /// It covers this address.
+    pub covers: Option<IpAddr>,
+    /// It lies within this range.
+    pub within: Option<Cidr>,
+    /// Its scope.
+    pub scope: Option<Scope>,
+    /// Its value, as text.
+    pub value: Option<String>,
+    /// Its kind.
+    pub kind: Option<Kind>,
+    /// Who asked for it.
+    pub origin: Option<Origin>,
+    /// Part of its reason.
+    pub reason: Option<String>,
+}
+
+impl Filter {
+    /// Whether the filter means this decision.
+    #[must_use]
+    pub fn fits(&self, decision: &Decision) -> bool {
+        let range = decision.cidr();
+        let covers = |address| range.is_some_and(|range| range.contains(address));
+        let within = |outer: Cidr| {
+            range.is_some_and(|range| {
+                outer.prefix() <= range.prefix() && outer.contains(range.address())
+            })
+        };
+        self.covers.is_none_or(covers)
+            && self.within.is_none_or(within)
+            && self
+                .scope
+                .as_ref()
+                .is_none_or(|scope| *scope == decision.scope)
+            && self
+                .value
+                .as_ref()
+                .is_none_or(|value| *value == decision.value)
+            && self.kind.as_ref().is_none_or(|kind| *kind == decision.kind)
+            && self
+                .origin
+                .as_ref()
+                .is_none_or(|origin| *origin == decision.origin)
+            && self
+                .reason
+                .as_ref()
+                .is_none_or(|part| decision.reason.contains(part.as_str()))
+    }
+}
+
+#[derive(Debug)]
+struct Record {
+    decision: Arc<Decision>,
+    /// Who wrote it, and where; the smallest when several entries say the same.
+    written: (NodeId, Cursor),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Heads {
+    read: Cursor,
+    committed: Cursor,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    held: u32,
+    /// Decisions made by calendar minute; the latest few.
+    minutes: BTreeMap<i64, u32>,
+}
+
+/// Minutes that a tally remembers: the present one, and some for clocks that differ.
+const MINUTES: usize = 5;
+
+/// The book's state.
+#[derive(Debug, Default)]
+pub struct Book {
+    bounds: Bounds,
+    decisions: BTreeMap<DecisionId, Record>,
+    ends: BTreeSet<(Timestamp, DecisionId)>,
+    ranges: Ranges<DecisionId>,
+    tombs: Tombs<DecisionId>,
+    tallies: HashMap<Origin, Tally>,
+    pasts: Pasts,
+    allowed: BTreeMap<AllowId, AllowItem>,
+    allowed_ranges: Ranges<AllowId>,
+    allowed_tombs: Tombs<AllowId>,
+    resolved: Resolved,
+    heads: BTreeMap<NodeId, Heads>,
+    counters: Counters,
+}
+
+impl Book {
+    /// An empty book.
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            ..Self::default()
+        }
+    }
+
+    /// Takes an entry in. Taking it twice changes nothing.
+    pub fn apply(&mut self, entry: &Entry) -> Applied {
+        let mut applied = Applied::default();
+        if !self.heads.contains_key(&entry.node) && self.heads.len() >= self.bounds.nodes {
+            self.counters.entries_ignored += 1;
+            return applied;
+        }
+        let heads = self.heads.entry(entry.node).or_default();
+        heads.read = heads.read.max(entry.cursor());
+        match &entry.op {
+            Op::Add { decision } => self.add(decision, entry, &mut applied),
+            Op::Remove { ids, .. } => {
+                for id in ids {
+                    self.remove(*id, entry.at, &mut applied);
+                }
+            }
+            Op::AllowlistAdd { item } => self.allow(item, &mut applied),
+            Op::AllowlistRemove { ids, .. } => {
+                for id in ids {
+                    self.disallow(*id, entry.at, &mut applied);
+                }
+            }
+        }
+        applied
+    }
+
+    fn add(&mut self, decision: &Decision, entry: &Entry, applied: &mut Applied) {
+        let id = decision.id;
+        let written = (entry.node, entry.cursor());
+        if let Some(record) = self.decisions.get_mut(&id) {
+            record.written = record.written.min(written);
+            return;
+        }
+        let first = self.tombs.meet(id, decision.until);
+        if first {
+            let tally = self.tallies.entry(decision.origin.clone()).or_default();
+            *tally.minutes.entry(minute(decision.created)).or_default() += 1;
+            if tally.minutes.len() > MINUTES {
+                tally.minutes.pop_first();
+            }
+        }
+        if self.tombs.holds(id) {
+            return;
+        }
+        let decision = Arc::new(decision.clone());
+        self.tallies
+            .entry(decision.origin.clone())
+            .or_default()
+            .held += 1;
+        self.ends.insert((decision.until, id));
+        if let Some(range) = decision.cidr() {
+            let force = Force::from(&decision.kind);
+            self.ranges.insert(range, id);
+            self.pasts.note(range, &decision, self.bounds.sources);
+            applied.changes.push(Change::Bar {
+                range,
+                id: id.0,
+                force,
+                until: decision.until,
+            });
+        }
+        applied.began = Some(Arc::clone(&decision));
+        self.decisions.insert(id, Record { decision, written });
+        while self.decisions.len() > self.bounds.decisions
+            && let Some((_, soonest)) = self.ends.first().copied()
+        {
+            self.counters.decisions_evicted += 1;
+            self.take_out(soonest, applied);
+        }
+    }
+
+    fn remove(&mut self, id: DecisionId, at: Timestamp, applied: &mut Applied) {
+        let known = self
+            .decisions
+            .get(&id)
+            .map(|record| Arc::clone(&record.decision));
+        self.tombs.bury(
+            id,
+            at,
+            known.as_ref().map(|decision| decision.until),
+            self.bounds.tombstones,
+        );
+        let Some(decision) = known else {
+            return;
+        };
+        // whoever takes a decision back says that it was wrong: it does not count as past
+        if let Some(range) = decision.cidr() {
+            self.pasts.forgive(range, id);
+        }
+        self.take_out(id, applied);
+    }
+
+    /// Takes a decision out of every index; its past stays.
+    fn take_out(&mut self, id: DecisionId, applied: &mut Applied) {
+        let Some(Record { decision, .. }) = self.decisions.remove(&id) else {
+            return;
+        };
+        self.ends.remove(&(decision.until, id));
+        if let Some(tally) = self.tallies.get_mut(&decision.origin) {
+            tally.held = tally.held.saturating_sub(1);
+        }
+        if let Some(range) = decision.cidr() {
+            self.ranges.remove(range, id);
+            applied.changes.push(Change::Lift { range, id: id.0 });
+        }
+        applied.ended.push(decision);
+    }
+
+    fn allow(&mut self, item: &AllowItem, applied: &mut Applied) {
+        if self.allowed.contains_key(&item.id) || self.allowed_tombs.holds(item.id) {
+            self.allowed_tombs.meet(item.id, item.until);
+            return;
+        }
+        if self.allowed.len() >= self.bounds.allow_items {
+            self.counters.allow_items_refused += 1;
+            return;
+        }
+        for range in self.resolved.ranges(&item.subject) {
+            self.allowed_ranges.insert(range, item.id);
+            applied.changes.push(Change::Allow {
+                range,
+                id: item.id.0,
+                until: item.until,
+            });
+        }
+        self.allowed.insert(item.id, item.clone());
+    }
+
+    fn disallow(&mut self, id: AllowId, at: Timestamp, applied: &mut Applied) {
+        let known = self.allowed.remove(&id);
+        self.allowed_tombs.bury(
+            id,
+            at,
+            known.as_ref().map(|item| item.until),
+            self.bounds.tombstones,
+        );
+        for range in known
+            .iter()
+            .flat_map(|item| self.resolved.ranges(&item.subject))
+        {
+            self.allowed_ranges.remove(range, id);
+            applied.changes.push(Change::Lift { range, id: id.0 });
+        }
+    }
+
+    /// Tells what a host name or preset stands for now: at most 256 ranges, the rest is left out.
+    /// Call it with good answers only; what is not called again keeps its last good answer. An
+    /// empty answer is no good answer for a host name and is ignored.
+    pub fn update_resolution(&mut self, subject: &AllowSubject, ranges: &[Cidr]) -> Applied {
+        let mut applied = Applied::default();
+        let before = self.resolved.ranges(subject);
+        if !self
+            .resolved
+            .update(subject, ranges, self.bounds.allow_items)
+        {
+            return applied;
+        }
+        let after = self.resolved.ranges(subject);
+        for item in self
+            .allowed
+            .values()
+            .filter(|item| item.subject == *subject)
+        {
+            let (id, until) = (item.id, item.until);
+            for range in before
+                .iter()
+                .copied()
+                .filter(|range| !after.contains(range))
+            {
+                self.allowed_ranges.remove(range, id);
+                applied.changes.push(Change::Lift { range, id: id.0 });
+            }
+            for range in after
+                .iter()
+                .copied()
+                .filter(|range| !before.contains(range))
+            {
+                self.allowed_ranges.insert(range, id);
+                applied.changes.push(Change::Allow {
+                    range,
+                    id: id.0,
+                    until,
+                });
+            }
+        }
+        applied
+    }
+
+    /// Ends what is past its end at `now`: at most `most` decisions in one call, soonest first;
+    /// call again while it returns that many. The published view needs none of it.
+    pub fn sweep(&mut self, now: Timestamp, most: usize) -> Applied {
+        let mut applied = Applied::default();
+        for _ in 0..most {
+            let Some((_, id)) = self
+                .ends
+                .first()
+                .copied()
+                .filter(|(until, _)| *until <= now)
+            else {
+                break;
+            };
+            self.take_out(id, &mut applied);
+        }
+        let ended: Vec<AllowId> = self
+            .allowed
+            .values()
+            .filter(|item| item.until <= now)
+            .map(|item| item.id)
+            .take(most)
+            .collect();
+        for item in ended.iter().filter_map(|id| self.allowed.remove(id)) {
+            for range in self.resolved.ranges(&item.subject) {
+                self.allowed_ranges.remove(range, item.id);
+            }
+        }
+        // views respect ends by themselves: telling them would only fill their tombstones
+        applied.changes.clear();
+        self.tombs.forget(now, most);
+        self.allowed_tombs.forget(now, most);
+        self.pasts.forget(now.before(self.bounds.memory), most);
+        self.tallies.retain(|_, tally| {
+            tally.minutes.retain(|at, _| *at + 1 >= minute(now));
+            tally.held > 0 || !tally.minutes.is_empty()
+        });
+        applied
+    }
+
+    /// The node's entries up to and including `upto` rest on disk.
+    pub fn committed(&mut self, node: NodeId, upto: Cursor) {
+        if let Some(heads) = self.heads.get_mut(&node) {
+            heads.committed = heads.committed.max(upto);
+        }
+    }
+
+    /// Whether the decision would be lost if the process died now.
+    #[must_use]
+    pub fn is_volatile(&self, id: DecisionId) -> bool {
+        self.decisions.get(&id).is_some_and(|record| {
+            let (node, cursor) = record.written;
+            self.heads
+                .get(&node)
+                .is_none_or(|heads| heads.committed < cursor)
+        })
+    }
+
+    /// How far the node's log was read.
+    #[must_use]
+    pub fn read_upto(&self, node: NodeId) -> Cursor {
+        self.heads
+            .get(&node)
+            .map_or(Cursor::START, |heads| heads.read)
+    }
+
+    /// A decision by its name, past its end or not.
+    #[must_use]
+    pub fn decision(&self, id: DecisionId) -> Option<&Arc<Decision>> {
+        self.decisions.get(&id).map(|record| &record.decision)
+    }
+
+    /// Decisions in force whose name begins with these hex digits, `most` at most; none when
+    /// the text is no hex number of 1 to 32 digits.
+    #[must_use]
+    pub fn by_prefix(&self, digits: &str, now: Timestamp, most: usize) -> Vec<&Arc<Decision>> {
+        let hex = (1..=32).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        let Some(head) = hex.then(|| u128::from_str_radix(digits, 16).ok()).flatten() else {
+            return Vec::new();
+        };
+        let free = u32::try_from(4 * (32 - digits.len())).unwrap_or(0);
+        let low = head.checked_shl(free).unwrap_or(0);
+        let high = low | 1_u128.checked_shl(free).map_or(u128::MAX, |bit| bit - 1);
+        self.decisions
+            .range(DecisionId(low)..=DecisionId(high))
+            .map(|(_, record)| &record.decision)
+            .filter(|decision| decision.is_active(now))
+            .take(most)
+            .collect()
+    }
+
+    /// Every decision in force, by name.
+    pub fn active(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Decision>> {
+        let all = self.decisions.values().map(|record| &record.decision);
+        all.filter(move |decision| decision.is_active(now))
+    }
+
+    /// Decisions in force that the filter means, `most` at most.
+    #[must_use]
+    pub fn matching(&self, filter: &Filter, now: Timestamp, most: usize) -> Vec<&Arc<Decision>> {
+        self.active(now)
+            .filter(|decision| filter.fits(decision))
+            .take(most)
+            .collect()
+    }
+
+    /// Decisions in force that cover a range (or an address, as [`Cidr::host`]) wholly, the
+    /// prevailing one first. Allowlists are not looked at; see [`Book::allowing`].
+    #[must_use]
+    pub fn covering(&self, range: Cidr, now: Timestamp) -> Vec<&Arc<Decision>> {
+        let mut found: Vec<_> = self
+            .ranges
+            .covering(range)
+            .filter_map(|id| self.decision(id))
+            .filter(|decision| decision.is_active(now))
+            .collect();
+        found
+            .sort_by_key(|held| core::cmp::Reverse((Force::from(&held.kind), held.until, held.id)));
+        found
+    }
+
+    /// The allowlist item in force that covers a range wholly; the one that lasts longest.
+    #[must_use]
+    pub fn allowing(&self, range: Cidr, now: Timestamp) -> Option<&AllowItem> {
+        self.allowed_ranges
+            .covering(range)
+            .filter_map(|id| self.allowed.get(&id))
+            .filter(|item| item.until > now)
+            .max_by_key(|item| (item.until, item.id))
+    }
+
+    /// Every allowlist item in force, by name.
+    pub fn allow_items(&self, now: Timestamp) -> impl Iterator<Item = &AllowItem> {
+        self.allowed.values().filter(move |item| item.until > now)
+    }
+
+    /// What an allowlist subject stands for now.
+    #[must_use]
+    pub fn resolution(&self, subject: &AllowSubject) -> Vec<Cidr> {
+        self.resolved.ranges(subject)
+    }
+
+    /// Decisions in force that an allowlist item makes void: they lie wholly within it. The view
+    /// ignores them at once; whoever adds an item may write their removal, so that listings agree.
+    #[must_use]
+    pub fn voided_by(&self, subject: &AllowSubject, now: Timestamp) -> Vec<DecisionId> {
+        let ranges = self.resolved.ranges(subject);
+        let void = |decision: &Decision| {
+            ranges.iter().any(|range| {
+                Filter {
+                    within: Some(*range),
+                    ..Filter::default()
+                }
+                .fits(decision)
+            })
+        };
+        self.active(now)
+            .filter(|decision| void(decision))
+            .map(|decision| decision.id)
+            .collect()
+    }
+
+    /// What a source did before: its decisions that restrained (threat feeds' not counted, those
+    /// taken back forgotten), oldest first, the latest 16.
+    #[must_use]
+    pub fn past(&self, source: Cidr) -> &[Past] {
+        self.pasts.of(source)
+    }
+
+    /// How many decisions of an origin the book holds.
+    #[must_use]
+    pub fn held_by(&self, origin: &Origin) -> u32 {
+        self.tallies.get(origin).map_or(0, |tally| tally.held)
+    }
+
+    /// How many decisions an origin made within the calendar minute of `now`.
+    #[must_use]
+    pub fn made_by(&self, origin: &Origin, now: Timestamp) -> u32 {
+        let tally = self.tallies.get(origin);
+        tally
+            .and_then(|tally| tally.minutes.get(&minute(now)))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Everything in force as changes, to build a [`crate::View`] after a start.
+    #[must_use]
+    pub fn changes(&self, now: Timestamp) -> Vec<Change> {
+        let bars = self.active(now).filter_map(|decision| {
+            Some(Change::Bar {
+                range: decision.cidr()?,
+                id: decision.id.0,
+                force: Force::from(&decision.kind),
+                until: decision.until,
+            })
+        });
+        let allows = self.allow_items(now).flat_map(|item| {
+            let (id, until) = (item.id.0, item.until);
+            let ranges = self.resolved.ranges(&item.subject).into_iter();
+            ranges.map(move |range| Change::Allow { range, id, until })
+        });
+        bars.chain(allows).collect()
+    }
+
+    /// How many decisions it holds, past their end or not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.decisions.len()
+    }
+
+    /// Whether it holds no decision.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.decisions.is_empty()
+    }
+
+    /// How much it holds at most.
+    #[must_use]
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// What was left out because a bound was reached.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+fn minute(time: Timestamp) -> i64 {
+    time.unix_seconds().div_euclid(60)
+}
