@@ -1,1 +1,29 @@
-//! (being written)
+//! What is proposed when detection raises an alert.
+//!
+//! Pure: an [`Alert`](vocab::Alert), what the book remembers of its source, and what the site it
+//! is about enforces come in; proposals for [`book::admit()`] go out, each with the sentence that
+//! says why it is this and not something stronger. Nothing here bars anybody.
+//!
+//! ```text
+//! let subject = respond::subject(&alert);                       // the range to ask the book about
+//! let past = subject.map_or(&[][..], |range| book.past(range));
+//! let outcome = profiles.propose(&alert, past, volume, now);    // volume: Volume::{Observe, Enforce}
+//! for proposed in outcome.proposals { book::admit(&proposed.decision, …) }
+//! ```
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`profile`] | [`Profile`], [`Profiles`], [`Matcher`], [`Remedy`]: which alert asks for what |
+//! | [`escalation`] | [`Escalation`]: longer on repetition, forgotten after quiet |
+//! | [`proposal`] | [`Outcome`], [`Proposal`], [`Because`]: what comes of it |
+//!
+//! On failure: an alert without a usable source, or that no profile matches, yields no proposal
+//! and says so; it stays an alert.
+
+pub mod escalation;
+pub mod profile;
+pub mod proposal;
+
+pub use escalation::Escalation;
+pub use profile::{Label, Matcher, Profile, Profiles, Remedy, Volume, subject};
+pub use proposal::{Because, NoProposal, Outcome, Proposal};

@@ -1,0 +1,255 @@
+//! Profiles: which alert asks for which remedy.
+//!
+//! Profiles stand in order. Every one that matches adds its remedies; one with `last` ends the
+//! search, as CrowdSec's `on_success: break` does. Matching is typed, so that a profile that
+//! could not match anything cannot be written; the expression form of `profiles.yaml` compiles
+//! to the same [`Profile`] with a matcher of its own later.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use book::{Past, Proposed, source_range};
+use vocab::{Alert, Cidr, Kind, Origin, Scope, Timestamp, net::is_local};
+
+use crate::{Because, Escalation, NoProposal, Outcome, Proposal};
+
+/// What must hold of an alert. Every field that is set must fit; none set means every alert.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Matcher {
+    /// One of these scopes; empty for any.
+    pub scopes: Vec<Scope>,
+    /// The scenario's name is one of these, or begins with one that ends in `*`; empty for any.
+    pub scenarios: Vec<String>,
+    /// All of these labels; see [`Label`].
+    pub labels: Vec<Label>,
+    /// At least so many events.
+    pub events: u64,
+}
+
+/// A label that an alert must carry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Label {
+    /// Its key, such as `behavior`.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// What is asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Remedy {
+    /// What is to be done.
+    pub kind: Kind,
+    /// For how long the first time.
+    pub lasts: Duration,
+    /// How it grows on repetition; `None` for never.
+    pub escalation: Option<Escalation>,
+}
+
+/// One profile.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Profile {
+    /// Its name, for people.
+    pub name: String,
+    /// Which alerts it is for.
+    pub matcher: Matcher,
+    /// What it asks for; none makes an exception of what matches when `last` is set.
+    pub remedies: Vec<Remedy>,
+    /// Whether profiles after it are not asked when it matches.
+    pub last: bool,
+}
+
+/// Whether the site that the alert is about enforces its volume rules by now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Volume {
+    /// It does: volume scenarios bar.
+    Enforce,
+    /// It still learns what is ordinary: volume scenarios are shown.
+    Observe,
+}
+
+/// The profiles in their order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Profiles {
+    /// In order.
+    pub profiles: Vec<Profile>,
+    /// Whether local sources (private ranges, VPN, CGNAT) only alert. Off for the loopback demo.
+    pub local_alert_only: bool,
+    /// Which scenarios are about volume: any of these matchers makes it so.
+    pub volume: Vec<Matcher>,
+}
+
+impl Default for Profiles {
+    /// One profile: every address that a scenario wants remedied is barred for four hours,
+    /// doubled on repetition. Four hours outlast a scan and spare whoever gets the address next.
+    ///
+    /// About volume are: what labels itself `volume: true` (our own rules do), crawling and
+    /// denial of service by the hub's `behavior` label, and the hub's plain counts of 401 and 403.
+    fn default() -> Self {
+        let labelled = |key: &str, value: &str| Matcher {
+            labels: vec![Label {
+                key: key.to_owned(),
+                value: value.to_owned(),
+            }],
+            ..Matcher::default()
+        };
+        Self {
+            profiles: vec![Profile {
+                name: "default".to_owned(),
+                matcher: Matcher {
+                    scopes: vec![Scope::Ip, Scope::Range],
+                    ..Matcher::default()
+                },
+                remedies: vec![Remedy {
+                    kind: Kind::Ban,
+                    lasts: Duration::from_secs(4 * 3_600),
+                    escalation: Some(Escalation::default()),
+                }],
+                last: true,
+            }],
+            local_alert_only: true,
+            volume: vec![
+                labelled("volume", "true"),
+                labelled("behavior", "http:crawl"),
+                labelled("behavior", "http:dos"),
+                Matcher {
+                    scenarios: vec![
+                        "LePresidente/http-generic-401-bf".to_owned(),
+                        "LePresidente/http-generic-403-bf".to_owned(),
+                    ],
+                    ..Matcher::default()
+                },
+            ],
+        }
+    }
+}
+
+impl Matcher {
+    /// Whether the alert fits.
+    #[must_use]
+    pub fn fits(&self, alert: &Alert) -> bool {
+        let named = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(beginning) => alert.scenario.starts_with(beginning),
+            None => alert.scenario == *pattern,
+        };
+        (self.scopes.is_empty() || self.scopes.contains(&alert.source.scope))
+            && (self.scenarios.is_empty() || self.scenarios.iter().any(named))
+            && self.labels.iter().all(|label| label.is_on(alert))
+            && alert.events_count >= self.events
+    }
+}
+
+impl Label {
+    fn is_on(&self, alert: &Alert) -> bool {
+        alert.label(&self.key) == self.value
+    }
+}
+
+/// The range that a decision about the alert's source covers, when its scope is an address or a
+/// range: an IPv4 address whole, an IPv6 address by its /64. Ask the book for this range's past.
+#[must_use]
+pub fn subject(alert: &Alert) -> Option<Cidr> {
+    let value = alert.source.value.as_str();
+    match alert.source.scope {
+        Scope::Ip => value.parse::<IpAddr>().ok().map(source_range),
+        Scope::Range => value.parse().ok(),
+        _ => None,
+    }
+}
+
+impl Profiles {
+    /// What is proposed for an alert.
+    ///
+    /// `past` is [`book::Book::past`] of [`subject`]; `volume` is the state of the site that the
+    /// alert's events are about (the strictest, when they are about several).
+    #[must_use]
+    pub fn propose(&self, alert: &Alert, past: &[Past], volume: Volume, now: Timestamp) -> Outcome {
+        if !alert.remediation {
+            return NoProposal::NoRemediation.into();
+        }
+        let (scope, value) = match alert.source.scope {
+            Scope::Ip | Scope::Range => {
+                let Some(range) = subject(alert) else {
+                    return NoProposal::NoSource.into();
+                };
+                if self.local_alert_only && is_local(range.address()) {
+                    return NoProposal::Local.into();
+                }
+                let scope = if range.is_host() {
+                    Scope::Ip
+                } else {
+                    Scope::Range
+                };
+                (scope, range.to_string())
+            }
+            _ if alert.source.value.is_empty() => return NoProposal::NoSource.into(),
+            _ => (alert.source.scope.clone(), alert.source.value.clone()),
+        };
+        let mut outcome = Outcome::default();
+        for profile in self
+            .profiles
+            .iter()
+            .filter(|profile| profile.matcher.fits(alert))
+        {
+            for remedy in &profile.remedies {
+                let (kind, lasts, because) = self.remedy(profile, remedy, alert, past, volume, now);
+                let decision = Proposed {
+                    scope: scope.clone(),
+                    value: value.clone(),
+                    kind,
+                    origin: Origin::Detection,
+                    reason: alert.scenario.clone(),
+                    lasts,
+                };
+                outcome.proposals.push(Proposal { decision, because });
+            }
+            if profile.last {
+                break;
+            }
+        }
+        if outcome.proposals.is_empty() {
+            outcome.none = Some(NoProposal::NoProfile);
+        }
+        outcome
+    }
+
+    fn remedy(
+        &self,
+        profile: &Profile,
+        remedy: &Remedy,
+        alert: &Alert,
+        past: &[Past],
+        volume: Volume,
+        now: Timestamp,
+    ) -> (Kind, Duration, Because) {
+        if alert.simulated {
+            return (Kind::Observe, remedy.lasts, Because::Simulated);
+        }
+        if volume == Volume::Observe && self.is_volume(alert) {
+            return (Kind::Observe, remedy.lasts, Because::VolumeObserved);
+        }
+        let level = remedy
+            .escalation
+            .map_or(0, |escalation| escalation.level(past, now));
+        let lasts = remedy.escalation.map_or(remedy.lasts, |escalation| {
+            escalation.lasts(remedy.lasts, level)
+        });
+        let profile = profile.name.clone();
+        let because = if level == 0 {
+            Because::Remedy { profile }
+        } else {
+            Because::Repeated {
+                profile,
+                level,
+                base: remedy.lasts,
+            }
+        };
+        (remedy.kind.clone(), lasts, because)
+    }
+
+    /// Whether the alert's scenario is about volume.
+    #[must_use]
+    pub fn is_volume(&self, alert: &Alert) -> bool {
+        self.volume.iter().any(|matcher| matcher.fits(alert))
+    }
+}
