@@ -33,7 +33,7 @@ pub(crate) fn apply(
         match read(schema, around, name, path, text) {
             Ok((path, value)) => {
                 let path: Vec<&str> = path.iter().map(String::as_str).collect();
-                tree.set(&path, value, &place);
+                tree.set(&path, &value, &place);
             }
             Err((cause, problem, help)) => {
                 let mut fault = Fault::new(cause, place, source);

@@ -36,4 +36,4 @@ pub use load::{Arguments, find, load, parse};
 pub use origin::{Effective, Origin, Origins};
 pub use raw::json_schema;
 pub use snapshot::Config;
-pub use surroundings::{Disk, FileKind, Probe, Surroundings};
+pub use surroundings::{Blind, Disk, FileKind, Probe, Surroundings};

@@ -43,7 +43,11 @@ pub fn find(around: &Surroundings<'_>) -> Option<PathBuf> {
         PathBuf::from("/etc/ringwall/ringwall.toml"),
     ]
     .into_iter()
-    .find(|path| around.probe.kind(path) != FileKind::Missing)
+    .find(|path| match around.probe.kind(path) {
+        FileKind::Missing => false,
+        FileKind::Unchecked => path.exists(),
+        _ => true,
+    })
 }
 
 /// Reads the configuration that the arguments and the environment ask for.
@@ -124,16 +128,20 @@ fn unexpected_shape(source: &Source, error: &serde_json::Error) -> Fault {
 fn apply_arguments(arguments: &Arguments, tree: &mut Tree) {
     if let Some(url) = &arguments.protect {
         let site = json!([{ "host": ["*"], "to": [url] }]);
-        tree.set(&["edge", "site"], site, &Place::Argument("--protect"));
+        tree.set(&["edge", "site"], &site, &Place::Argument("--protect"));
     }
     if !arguments.listen.is_empty() {
         let listen = json!(arguments.listen);
-        tree.set(&["edge", "listen"], listen, &Place::Argument("--listen"));
+        tree.set(&["edge", "listen"], &listen, &Place::Argument("--listen"));
     }
     if arguments.observe {
         for site in 0..tree.sites() {
             let path = ["edge", "site", &site.to_string(), "mode"];
-            tree.set(&path, Value::from("observe"), &Place::Argument("--observe"));
+            tree.set(
+                &path,
+                &Value::from("observe"),
+                &Place::Argument("--observe"),
+            );
         }
     }
 }

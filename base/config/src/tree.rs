@@ -125,7 +125,7 @@ impl Tree {
     /// Lays `value` over what stands at `path` (keys, and indices within arrays).
     /// An index one past the end appends. What cannot hold it is left as it is, for
     /// the shape check to name.
-    pub(crate) fn set(&mut self, path: &[&str], value: Value, place: &Place) {
+    pub(crate) fn set(&mut self, path: &[&str], value: &Value, place: &Place) {
         let mut shown = String::new();
         let mut at = &mut self.root;
         for step in path {
@@ -156,13 +156,13 @@ impl Tree {
             });
             at = next;
         }
-        at.clone_from(&value);
+        at.clone_from(value);
         let inside = |path: &String| {
             path.strip_prefix(&shown)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
         self.spots.retain(|path, _| !inside(path));
-        self.mark(&shown, &value, place);
+        self.mark(&shown, value, place);
     }
 
     /// Gives every value at and below `path` the same place.

@@ -343,7 +343,7 @@ impl fmt::Display for Span {
             0 if self.0.as_millis() == 0 => write!(f, "{}µs", self.0.as_micros()),
             0 => write!(f, "{:.1}ms", self.0.as_secs_f64() * 1_000.0),
             1..60 => write!(f, "{seconds}s"),
-            60..3_600 if seconds % 60 == 0 => write!(f, "{minutes}m"),
+            60..3_600 if seconds.is_multiple_of(60) => write!(f, "{minutes}m"),
             60..3_600 => write!(f, "{minutes}m{}s", seconds % 60),
             3_600..86_400 if minutes == 0 => write!(f, "{hours}h"),
             3_600..86_400 => write!(f, "{hours}h{minutes}m"),

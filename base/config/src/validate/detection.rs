@@ -13,7 +13,7 @@ pub(super) fn detection(check: &mut Check<'_>, raw: &raw::Detection) -> Detectio
     let mut folder = |key: &str, text: &Option<String>| {
         let path = format!("detection.{key}");
         text.as_ref()
-            .map(|text| check.existing(&path, text, FileKind::Directory))
+            .map(|text| check.existing(&path, text, &FileKind::Directory))
     };
     let hub = folder("hub", &raw.hub);
     let rules = folder("rules", &raw.rules);

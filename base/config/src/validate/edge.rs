@@ -383,8 +383,8 @@ fn certificate(check: &mut Check<'_>, at: &str, raw: &raw::Site) -> Option<Certi
     let key_key = format!("{at}.key");
     match (&raw.certificate, &raw.key) {
         (Some(chain), Some(key)) => Some(CertificateFiles {
-            chain: check.existing(&chain_key, chain, FileKind::File),
-            key: check.existing(&key_key, key, FileKind::File),
+            chain: check.existing(&chain_key, chain, &FileKind::File),
+            key: check.existing(&key_key, key, &FileKind::File),
         }),
         (Some(chain), None) if !check.tree.is_broken(&key_key) => {
             let help = "Add key = \"…\" with the private key's PEM file.";

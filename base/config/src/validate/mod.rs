@@ -118,9 +118,9 @@ impl Check<'_> {
     }
 
     /// An absolute path to something that exists and is of the wanted kind.
-    fn existing(&mut self, path: &str, text: &str, wanted: FileKind) -> PathBuf {
+    fn existing(&mut self, path: &str, text: &str, wanted: &FileKind) -> PathBuf {
         let full = absolute(&self.base, text);
-        let noun = if wanted == FileKind::Directory {
+        let noun = if *wanted == FileKind::Directory {
             "directory"
         } else {
             "file"
@@ -140,11 +140,13 @@ impl Check<'_> {
             full.display()
         );
         let problem = match found {
-            _ if found == wanted => return full,
+            _ if found == *wanted || found == FileKind::Unchecked => return full,
             FileKind::Missing => format!("there is no such {noun}"),
             FileKind::Unreadable(why) => format!("cannot look at it: {why}"),
             FileKind::Directory => "is a directory, not a file".to_owned(),
-            FileKind::File | FileKind::Other => format!("is not a {noun}"),
+            FileKind::File | FileKind::Other | FileKind::Unchecked => {
+                format!("is not a {noun}")
+            }
         };
         self.fault(Cause::File, path, text, &problem, &help);
         full
@@ -191,7 +193,7 @@ impl Check<'_> {
         let path = "state.directory";
         let text = raw.directory.clone().unwrap_or_default();
         match self.around.probe.kind(&directory) {
-            FileKind::Directory | FileKind::Missing => {}
+            FileKind::Directory | FileKind::Missing | FileKind::Unchecked => {}
             FileKind::File | FileKind::Other => {
                 let help = format!(
                     "{} must be a directory; it is made when missing.",
