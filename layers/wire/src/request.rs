@@ -108,6 +108,9 @@ impl RequestHead {
         self.lines = Lines::new();
         self.stage = Stage::Line;
         self.empty_lines = 0;
+        self.method_at = Range::default();
+        self.target_at = Range::default();
+        self.origin_at = Range::default();
         self.form = TargetForm::Origin;
         self.framing = BodyFraming::None;
         self.says = ConnectionSays::NOTHING;
