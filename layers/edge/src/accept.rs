@@ -1,0 +1,265 @@
+//! A core's own loop: accepts, orders, deadlines.
+//!
+//! Accept errors warn, back off and go on. Every connection is a task of this
+//! core's set; one that panics is counted and ends alone.
+
+use core::future::poll_fn;
+use core::task::Poll;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinError, JoinSet};
+use vocab::{ClientAddr, PeerAddr, RefusedBy};
+
+use crate::connection::{Arrival, serve};
+use crate::local::{Core, Order, Orders, Refused, now};
+use crate::registry::TICK;
+
+/// A listening socket of this core.
+pub(crate) struct Door {
+    pub(crate) listener: TcpListener,
+    /// TLS is spoken here.
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// Runs a core until it is told to end, or has drained. Returns how many
+/// connections had to be aborted.
+pub(crate) async fn run(core: Rc<Core>, mut doors: Vec<Door>, orders: Arc<Orders>) -> usize {
+    let mut tasks: JoinSet<()> = JoinSet::new();
+    let mut ticker = tokio::time::interval(TICK);
+    ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut sweep = Sweep::new();
+    let mut turn = 0;
+    let mut resume = 0;
+    loop {
+        let accepting = core.tick() >= resume && !doors.is_empty();
+        tokio::select! {
+            biased;
+            () = orders.arrived.notified() => {
+                for order in orders.take() {
+                    match order {
+                        Order::Bar(source) => {
+                            if !core.shared.gate.is_paused(now()) {
+                                let cut = core.registry.bar(source);
+                                tracing::debug!(source = %source, cut, "closed a barred source's connections");
+                            }
+                        }
+                        Order::Drain => {
+                            core.draining.set(true);
+                            doors.clear();
+                            core.registry.drain();
+                        }
+                        Order::Abort => {
+                            let left = tasks.len();
+                            tasks.abort_all();
+                            while let Some(ended) = tasks.join_next().await {
+                                note_end(&core, ended);
+                            }
+                            return finish(&core, left);
+                        }
+                    }
+                }
+            }
+            _ = ticker.tick() => sweep.run(&core),
+            Some(ended) = tasks.join_next(), if !tasks.is_empty() => note_end(&core, ended),
+            (door, accepted) = next(&doors, &mut turn), if accepting => match accepted {
+                Ok((socket, peer)) => {
+                    let tls = doors.get(door).and_then(|door| door.tls.clone());
+                    if let Some(arrival) = admit(&core, socket, peer, tls) {
+                        tasks.spawn_local(serve(arrival));
+                    }
+                }
+                Err(error) => {
+                    core.counters.accept_errors.one();
+                    if is_of_the_listener(&error) {
+                        // Out of descriptors or memory: what is idle makes room.
+                        tracing::warn!(%error, "cannot accept, waiting a moment");
+                        core.registry.evict_one();
+                        resume = core.tick() + 1;
+                    }
+                }
+            },
+        }
+        if core.draining.get() && tasks.is_empty() {
+            return finish(&core, 0);
+        }
+    }
+}
+
+fn finish(core: &Core, aborted: usize) -> usize {
+    if let Some(log) = &core.log {
+        log.flush(&core.counters);
+    }
+    aborted
+}
+
+/// The next connection at any door, the doors in turn.
+async fn next(
+    doors: &[Door],
+    turn: &mut usize,
+) -> (usize, std::io::Result<(TcpStream, SocketAddr)>) {
+    poll_fn(|cx| {
+        for step in 0..doors.len() {
+            let at = turn.wrapping_add(step) % doors.len();
+            if let Some(door) = doors.get(at)
+                && let Poll::Ready(accepted) = door.listener.poll_accept(cx)
+            {
+                *turn = at + 1;
+                return Poll::Ready((at, accepted));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Errors of one connection that died while it waited are nobody's trouble.
+fn is_of_the_listener(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as Kind;
+    !matches!(
+        error.kind(),
+        Kind::ConnectionAborted | Kind::ConnectionReset | Kind::Interrupted
+    )
+}
+
+fn note_end(core: &Core, ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        core.counters.panics.one();
+        tracing::error!(core = core.number, "a connection ended in a panic");
+    }
+}
+
+/// Asks gate whether a connection may stay.
+fn admit(
+    core: &Rc<Core>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
+) -> Option<Arrival> {
+    core.counters.accepted.one();
+    let plan = core.plan();
+    let peer = PeerAddr::new(peer);
+    let proxied = plan.is_trusted(peer.0.ip());
+    let time = now();
+    let guard = match core.shared.gate.admit_connection(peer, proxied, time) {
+        gate::Admission::Accept(guard) => guard,
+        gate::Admission::Refuse(refusal) => {
+            if refusal.by == RefusedBy::Limit {
+                core.counters.over_cap.one();
+                core.registry.evict_one();
+            }
+            turn_away(core, &socket, peer, time, &refusal, tls.is_none());
+            return None;
+        }
+    };
+    // Close to the cap, idle connections make room before anybody is refused.
+    if core.shared.open.load(std::sync::atomic::Ordering::Relaxed) + 1 >= plan.limits.connections {
+        core.registry.evict_one();
+    }
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY towards a client");
+    }
+    Some(Arrival {
+        core: Rc::clone(core),
+        plan,
+        socket,
+        peer,
+        proxied,
+        tls,
+        guard,
+    })
+}
+
+/// Closes a connection that gate does not admit; over plain HTTP with a word, as
+/// far as the socket takes it at once.
+fn turn_away(
+    core: &Core,
+    socket: &TcpStream,
+    peer: PeerAddr,
+    time: vocab::Timestamp,
+    refusal: &gate::Refusal,
+    plain: bool,
+) {
+    let request_id = core.request_id();
+    let mut told = 0;
+    if plain {
+        let mut out = core.buffers.small();
+        crate::answer::Answer {
+            status: refusal.status,
+            request_id,
+            retry_after: refusal.retry_after,
+            client: wire::Version::Http11,
+            persistent: false,
+            head_only: false,
+        }
+        .write(&mut out);
+        // The reactor has not seen this socket writable yet, so ask it directly.
+        if socket2::SockRef::from(socket).send(&out).is_ok() {
+            told = refusal.status;
+            core.counters.status(told);
+        }
+        core.buffers.put(out);
+    }
+    core.refused(&Refused {
+        time,
+        client: ClientAddr::new(peer.0.ip()),
+        site: "",
+        by: refusal.by,
+        rule: refusal.rule.as_str(),
+        status: told,
+        request_id,
+        observed: false,
+    });
+}
+
+/// What a core does five times a second.
+struct Sweep {
+    began: Instant,
+    runs: u64,
+}
+
+impl Sweep {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            runs: 0,
+        }
+    }
+
+    fn run(&mut self, core: &Core) {
+        /// Ticks in a second, and in a rate window of ten seconds.
+        const SECOND: u64 = 5;
+        const WINDOW: u64 = 50;
+        self.runs += 1;
+        let ticks = self.began.elapsed().as_nanos() / TICK.as_nanos();
+        let tick = u32::try_from(ticks).unwrap_or(u32::MAX);
+        core.set_tick(tick);
+        core.registry.expire(tick);
+        if !self.runs.is_multiple_of(SECOND) {
+            return;
+        }
+        let plan = core.plan();
+        let pressed = core.pressed(&plan);
+        if pressed {
+            core.registry
+                .shorten_idle(core.deadline(plan.ticks.idle_pressed));
+        }
+        if self.runs.is_multiple_of(WINDOW) {
+            let floor = u64::from(plan.limits.body_rate) * WINDOW / SECOND;
+            core.registry.check_rates(pressed, floor);
+            core.buffers.shrink();
+        }
+        core.pools.sweep(tick);
+        if let Some(log) = &core.log {
+            log.flush(&core.counters);
+        }
+        let (idle, tunnels, _) = core.registry.census();
+        core.counters.idle.set(idle);
+        core.counters.tunnels.set(tunnels);
+    }
+}

@@ -1,0 +1,457 @@
+//! One client connection, from its accept to its end.
+//!
+//! Purpose: the server loop. While it waits for a request it holds no buffer and a
+//! small future; everything larger lives in a boxed future from a request's first
+//! byte until nothing more was sent ahead. On failure the connection ends; every
+//! refusal is told to the observer.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use vocab::{ClientAddr, PeerAddr, RefusedBy};
+use wire::{Fault, Parse, RequestHead, Version};
+
+use crate::answer::Answer;
+use crate::exchange::{Next, Visitor};
+use crate::io::{Broken, Stream};
+use crate::local::{Core, Refused, now};
+use crate::log;
+use crate::registry::{Cut, Line, Phase};
+use crate::route::Plan;
+
+/// What the accept loop hands over.
+pub(crate) struct Arrival {
+    pub(crate) core: Rc<Core>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) socket: TcpStream,
+    pub(crate) peer: PeerAddr,
+    pub(crate) proxied: bool,
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) guard: gate::ConnectionGuard,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(arrival: Arrival) {
+    let Arrival {
+        core,
+        plan,
+        socket,
+        peer,
+        proxied,
+        tls,
+        guard,
+    } = arrival;
+    let line = Rc::new(Line::new(peer.0.ip(), proxied, plan.enforces));
+    let open = Open::new(Rc::clone(&core), Rc::clone(&line), guard);
+    let (stream, sni) = match tls {
+        None => {
+            drop(plan);
+            (Stream::Plain(socket), None)
+        }
+        Some(config) => match Box::pin(shake_hands(&core, &plan, &line, socket, config)).await {
+            Ok(done) => done,
+            Err(()) => return,
+        },
+    };
+    let connection = Connection {
+        tls: matches!(stream, Stream::Tls(_)),
+        core,
+        line,
+        stream,
+        peer,
+        proxied,
+        sni,
+        ahead: Vec::new(),
+        served: 0,
+    };
+    connection.run().await;
+    drop(open);
+}
+
+/// Counted in and out of its core, on every path.
+struct Open {
+    core: Rc<Core>,
+    line: Rc<Line>,
+    _guard: gate::ConnectionGuard,
+}
+
+impl Open {
+    fn new(core: Rc<Core>, line: Rc<Line>, guard: gate::ConnectionGuard) -> Self {
+        core.registry.add(&line);
+        core.counters.open.one();
+        core.shared.open.fetch_add(1, Ordering::Relaxed);
+        Self {
+            core,
+            line,
+            _guard: guard,
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.core.registry.remove(&self.line);
+        self.core.counters.open.less();
+        self.core.shared.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A TLS handshake under its deadline and the core's cap.
+async fn shake_hands(
+    core: &Core,
+    plan: &Plan,
+    line: &Line,
+    socket: TcpStream,
+    config: Arc<rustls::ServerConfig>,
+) -> Result<(Stream, Option<Box<str>>), ()> {
+    line.enter(Phase::Handshake, core.deadline(plan.ticks.handshake));
+    // Who says nothing takes no place among the handshakes.
+    let stream = Stream::Plain(socket);
+    let spoke = stream.readable(line).await;
+    let Stream::Plain(socket) = stream else {
+        return Err(());
+    };
+    let refuse = |rule: &'static str| {
+        core.counters.handshake_errors.one();
+        core.refused(&Refused {
+            time: now(),
+            client: ClientAddr::new(line.peer),
+            site: "",
+            by: RefusedBy::Limit,
+            rule,
+            status: 0,
+            request_id: core.request_id(),
+            observed: false,
+        });
+    };
+    match spoke {
+        Ok(()) => {}
+        Err(Broken::Cut(Cut::Expired)) => {
+            refuse("limit.handshake-time");
+            return Err(());
+        }
+        Err(_) => return Err(()),
+    }
+    if core.handshakes.get() >= plan.limits.handshakes_per_core {
+        refuse("limit.handshakes");
+        return Err(());
+    }
+    let _place = HandshakePlace::take(core);
+    let mut accepting = TlsAcceptor::from(config).accept(socket);
+    let shaken = core::future::poll_fn(|cx| match line.check(cx) {
+        Err(cut) => core::task::Poll::Ready(Err(Broken::Cut(cut))),
+        Ok(()) => core::pin::Pin::new(&mut accepting)
+            .poll(cx)
+            .map_err(Broken::Io),
+    })
+    .await;
+    match shaken {
+        Ok(tls) => {
+            core.counters.handshakes.one();
+            let sni = tls.get_ref().1.server_name().map(Box::from);
+            Ok((Stream::Tls(Box::new(tls)), sni))
+        }
+        Err(Broken::Cut(Cut::Expired)) => {
+            refuse("limit.handshake-time");
+            Err(())
+        }
+        Err(error) => {
+            core.counters.handshake_errors.one();
+            tracing::debug!(peer = %line.peer, ?error, "TLS handshake failed");
+            Err(())
+        }
+    }
+}
+
+struct HandshakePlace<'a>(&'a Core);
+
+impl<'a> HandshakePlace<'a> {
+    fn take(core: &'a Core) -> Self {
+        core.handshakes.set(core.handshakes.get() + 1);
+        Self(core)
+    }
+}
+
+impl Drop for HandshakePlace<'_> {
+    fn drop(&mut self) {
+        self.0.handshakes.set(self.0.handshakes.get() - 1);
+    }
+}
+
+struct Connection {
+    core: Rc<Core>,
+    line: Rc<Line>,
+    stream: Stream,
+    peer: PeerAddr,
+    proxied: bool,
+    tls: bool,
+    sni: Option<Box<str>>,
+    /// Bytes read but not served yet; without capacity while idle.
+    ahead: Vec<u8>,
+    served: u32,
+}
+
+/// Whether the connection goes on after a burst of requests.
+#[derive(PartialEq, Eq)]
+enum After {
+    Idle,
+    End,
+}
+
+impl Connection {
+    async fn run(mut self) {
+        loop {
+            self.enter_idle();
+            if let Err(broken) = self.stream.readable(&self.line).await {
+                self.count_cut(&broken);
+                break;
+            }
+            if Box::pin(self.burst()).await == After::End {
+                break;
+            }
+            if self.core.draining.get() {
+                break;
+            }
+        }
+        self.core.buffers.put(core::mem::take(&mut self.ahead));
+    }
+
+    fn enter_idle(&self) {
+        let plan = self.core.shared.plan.load();
+        let wait = if self.served == 0 {
+            plan.ticks.head
+        } else if self.core.pressed(&plan) {
+            plan.ticks.idle_pressed
+        } else {
+            plan.ticks.idle
+        };
+        self.line.enter(Phase::Idle, self.core.deadline(wait));
+    }
+
+    fn count_cut(&self, broken: &Broken) {
+        match broken {
+            Broken::Cut(Cut::Barred) => self.core.counters.cut_barred.one(),
+            Broken::Cut(Cut::Expired | Cut::TooSlow) => self.core.counters.cut_expired.one(),
+            Broken::Cut(Cut::Evicted) => self.core.counters.evicted_idle.one(),
+            Broken::Cut(Cut::Draining) | Broken::Io(_) => {}
+        }
+    }
+
+    /// Serves requests until none is left in the buffer.
+    async fn burst(&mut self) -> After {
+        let plan = self.core.plan();
+        let mut head = self.core.heads.request();
+        let after = loop {
+            match self.one(&plan, &mut head).await {
+                Some(Next::KeepAlive) if self.ahead.is_empty() => break After::Idle,
+                Some(Next::KeepAlive) => head.clear(),
+                Some(Next::Linger) => {
+                    self.linger().await;
+                    break After::End;
+                }
+                Some(Next::Reset) => {
+                    // The client must not take a cut-off answer for a whole one.
+                    let socket = socket2::SockRef::from(self.stream.socket());
+                    if let Err(error) = socket.set_linger(Some(Duration::ZERO)) {
+                        tracing::debug!(%error, "cannot reset a client's connection");
+                    }
+                    break After::End;
+                }
+                Some(Next::Close) | None => break After::End,
+            }
+        };
+        self.core.heads.put_request(head);
+        after
+    }
+
+    /// One request; nothing when the connection ended before there was one.
+    async fn one(&mut self, plan: &Arc<Plan>, head: &mut RequestHead) -> Option<Next> {
+        let core = Rc::clone(&self.core);
+        let mut inbox = core::mem::take(&mut self.ahead);
+        if inbox.capacity() == 0 {
+            inbox = core.buffers.small();
+        }
+        self.line.enter(Phase::Head, core.deadline(plan.ticks.head));
+        let consumed = match self.read_head(plan, head, &mut inbox).await {
+            Ok(consumed) => consumed,
+            Err(end) => {
+                let next = self.refuse_head(end, head, &inbox).await;
+                core.buffers.put(inbox);
+                return next;
+            }
+        };
+        let mut rest = match inbox.get(consumed..) {
+            Some(behind) if !behind.is_empty() => {
+                let mut rest = core.buffers.small();
+                rest.extend_from_slice(behind);
+                rest
+            }
+            _ => Vec::new(),
+        };
+        self.served += 1;
+        let visitor = Visitor {
+            core: &core,
+            line: &self.line,
+            plan,
+            peer: self.peer,
+            proxied: self.proxied,
+            tls: self.tls,
+            sni: self.sni.as_deref(),
+            may_stay: self.served < plan.limits.requests_per_connection,
+        };
+        let request = head.request(&inbox);
+        let served =
+            crate::exchange::serve(&visitor, &mut self.stream, request, consumed, &mut rest);
+        let next = served.await;
+        core.buffers.put(inbox);
+        self.ahead = rest;
+        Some(next)
+    }
+
+    async fn read_head(
+        &mut self,
+        plan: &Plan,
+        head: &mut RequestHead,
+        inbox: &mut Vec<u8>,
+    ) -> Result<usize, HeadEnd> {
+        loop {
+            if !inbox.is_empty() {
+                match head.parse(inbox, &plan.wire) {
+                    Parse::Done { consumed } => return Ok(consumed),
+                    Parse::Refuse(fault) => return Err(HeadEnd::Fault(fault)),
+                    Parse::Partial => {}
+                }
+            }
+            if inbox.len() == inbox.capacity() {
+                inbox.reserve(inbox.capacity()); // bounded by the parser's limit on heads
+            }
+            match self.stream.fill(&self.line, inbox).await {
+                Ok(0) => return Err(HeadEnd::Closed),
+                Ok(_) => {}
+                Err(Broken::Cut(Cut::Expired)) if !inbox.is_empty() => {
+                    self.line.forgive();
+                    return Err(HeadEnd::Slow);
+                }
+                Err(broken) => {
+                    self.count_cut(&broken);
+                    return Err(HeadEnd::Closed);
+                }
+            }
+        }
+    }
+
+    /// Refuses what did not become a request.
+    async fn refuse_head(
+        &mut self,
+        end: HeadEnd,
+        head: &RequestHead,
+        inbox: &[u8],
+    ) -> Option<Next> {
+        let core = Rc::clone(&self.core);
+        let (by, rule, status) = match end {
+            HeadEnd::Closed => return None,
+            HeadEnd::Slow => (RefusedBy::Limit, "limit.head-time", 408),
+            HeadEnd::Fault(fault) => (RefusedBy::Codec, fault.name(), fault.status()),
+        };
+        let (time, request_id) = (now(), core.request_id());
+        let client = ClientAddr::new(self.peer.0.ip());
+        core.refused(&Refused {
+            time,
+            client,
+            site: "",
+            by,
+            rule,
+            status,
+            request_id,
+            observed: false,
+        });
+        let mut out = core.buffers.small();
+        Answer {
+            status,
+            request_id,
+            retry_after: None,
+            client: Version::Http11,
+            persistent: false,
+            head_only: false,
+        }
+        .write(&mut out);
+        self.line.enter(Phase::Exchange, core.deadline(LINGER));
+        let sent = self.stream.send(&self.line, &out).await;
+        core.counters.status(status);
+        core.counters.bytes_in.add(inbox.len() as u64);
+        core.counters.bytes_out.add(out.len() as u64);
+        if let Some(log) = &core.log {
+            let (method, target) = head.partial_line(inbox);
+            log.write(
+                &log::Entry {
+                    time,
+                    client: client.0,
+                    peer: client.0,
+                    site: "",
+                    method: &wire::text::readable(method),
+                    target: &wire::text::readable(target),
+                    version: 11,
+                    host: "",
+                    status,
+                    sent: out.len() as u64,
+                    received: inbox.len() as u64,
+                    referer: "",
+                    user_agent: "",
+                    request_id,
+                    verdict: rule,
+                    upstream_micros: None,
+                    total_micros: 0,
+                    tls: self.tls,
+                },
+                &core.counters,
+            );
+        }
+        core.buffers.put(out);
+        Some(if sent.is_ok() {
+            Next::Linger
+        } else {
+            Next::Close
+        })
+    }
+
+    /// Lets the client hear the last answer: says that no more comes, and reads
+    /// what it still sends, a little of it and not for long. Closing at once with
+    /// unread bytes would reset the connection and may destroy the answer.
+    async fn linger(&mut self) {
+        const MOST: usize = 1 << 20;
+        self.line.enter(Phase::Exchange, self.core.deadline(LINGER));
+        let ended = core::future::poll_fn(|cx| {
+            if self.line.check(cx).is_err() {
+                return core::task::Poll::Ready(Ok(()));
+            }
+            self.stream.poll_shutdown(cx)
+        });
+        if ended.await.is_err() {
+            return;
+        }
+        let mut waste = self.core.buffers.small();
+        let mut read = 0;
+        while read < MOST {
+            waste.clear();
+            match self.stream.fill(&self.line, &mut waste).await {
+                Ok(0) | Err(_) => break,
+                Ok(more) => read += more,
+            }
+        }
+        self.core.buffers.put(waste);
+    }
+}
+
+/// Ticks that a client has to hear a last answer: two seconds.
+const LINGER: u32 = 10;
+
+/// Why there is no request.
+enum HeadEnd {
+    Closed,
+    Slow,
+    Fault(Fault),
+}

@@ -1,0 +1,232 @@
+//! What one core owns and its connections share; nothing of it leaves the thread.
+
+use core::cell::{Cell, RefCell};
+use std::hash::{BuildHasher as _, RandomState};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+use vocab::{Cidr, ClientAddr, Refusal, RefusedBy, Timestamp};
+
+use crate::buffer::Buffers;
+use crate::counters::Counters;
+use crate::log::CoreLog;
+use crate::observe::Observer;
+use crate::registry::Registry;
+use crate::route::Plan;
+use crate::upstream::Pools;
+
+/// What all cores and the handle share.
+pub(crate) struct Shared {
+    pub(crate) gate: Arc<gate::Gate>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) plan: ArcSwap<Plan>,
+    /// Client connections open on all cores.
+    pub(crate) open: AtomicUsize,
+    /// Upstreams that failed lately, shared so that one core's lesson serves all.
+    pub(crate) health: crate::upstream::Health,
+}
+
+/// What the handle tells a core.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Order {
+    Bar(Cidr),
+    /// Stop accepting, close what is idle, let the rest finish.
+    Drain,
+    /// End now.
+    Abort,
+}
+
+/// A core's letter box: bounded by merging, never by blocking.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    queue: Mutex<Vec<Order>>,
+    pub(crate) arrived: Notify,
+}
+
+/// Beyond this many waiting orders bans are dropped: each is in the book already,
+/// so the next request of the connection is refused all the same.
+const MOST_ORDERS: usize = 4096;
+
+impl Orders {
+    pub(crate) fn send(&self, order: Order) {
+        let mut queue = self.lock();
+        if queue.len() < MOST_ORDERS || !matches!(order, Order::Bar(_)) {
+            queue.push(order);
+        }
+        drop(queue);
+        self.arrived.notify_one();
+    }
+
+    pub(crate) fn take(&self) -> Vec<Order> {
+        core::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Order>> {
+        self.queue
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// One core.
+pub(crate) struct Core {
+    pub(crate) number: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) registry: Registry,
+    pub(crate) buffers: Buffers,
+    pub(crate) heads: Heads,
+    pub(crate) pools: Pools,
+    pub(crate) log: Option<CoreLog>,
+    pub(crate) draining: Cell<bool>,
+    pub(crate) handshakes: Cell<usize>,
+    tick: Cell<u32>,
+    seed: u64,
+    issued: Cell<u64>,
+}
+
+impl Core {
+    pub(crate) fn new(
+        number: usize,
+        shared: Arc<Shared>,
+        counters: Arc<Counters>,
+        log: Option<CoreLog>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            number,
+            shared,
+            counters,
+            registry: Registry::default(),
+            buffers: Buffers::default(),
+            heads: Heads::default(),
+            pools: Pools::default(),
+            log,
+            draining: Cell::new(false),
+            handshakes: Cell::new(0),
+            tick: Cell::new(0),
+            seed: RandomState::new().hash_one(number),
+            issued: Cell::new(0),
+        })
+    }
+
+    pub(crate) fn plan(&self) -> Arc<Plan> {
+        self.shared.plan.load_full()
+    }
+
+    /// The tick at which `wait` ticks from now are surely over.
+    pub(crate) fn deadline(&self, wait: u32) -> u32 {
+        self.tick.get().saturating_add(wait).saturating_add(1)
+    }
+
+    pub(crate) fn tick(&self) -> u32 {
+        self.tick.get()
+    }
+
+    pub(crate) fn set_tick(&self, tick: u32) {
+        self.tick.set(tick);
+    }
+
+    /// A number that names a request: unique within this process, unpredictable
+    /// enough not to be guessed from another, and never zero.
+    pub(crate) fn request_id(&self) -> u64 {
+        let count = self.issued.get().wrapping_add(1);
+        self.issued.set(count);
+        // splitmix64's finaliser is a bijection, so ids of one core never repeat.
+        let mut id = self
+            .seed
+            .wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        id = (id ^ (id >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        id = (id ^ (id >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (id ^ (id >> 31)).max(1)
+    }
+
+    /// Whether the edge is close to its connection cap.
+    pub(crate) fn pressed(&self, plan: &Plan) -> bool {
+        let open = self.shared.open.load(Ordering::Relaxed);
+        open.saturating_mul(100)
+            >= plan
+                .limits
+                .connections
+                .saturating_mul(usize::from(plan.limits.pressure_percent))
+    }
+
+    /// Tells the observer and the counters of a refusal.
+    pub(crate) fn refused(&self, refused: &Refused<'_>) {
+        self.counters.refusal(refused.by, refused.rule);
+        self.shared.observer.refused(
+            self.number,
+            &Refusal {
+                time: refused.time,
+                client: refused.client,
+                site: refused.site.into(),
+                by: refused.by,
+                rule: refused.rule.into(),
+                status: refused.status,
+                request_id: refused.request_id,
+                observed: refused.observed,
+            },
+        );
+    }
+}
+
+/// A refusal on its way to the observer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused<'a> {
+    pub(crate) time: Timestamp,
+    pub(crate) client: ClientAddr,
+    pub(crate) site: &'a str,
+    pub(crate) by: RefusedBy,
+    pub(crate) rule: &'a str,
+    pub(crate) status: u16,
+    pub(crate) request_id: u64,
+    pub(crate) observed: bool,
+}
+
+/// The wall clock.
+pub(crate) fn now() -> Timestamp {
+    let nanos = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        });
+    Timestamp::from_unix_nanos(nanos)
+}
+
+/// Reusable head indexes, so that parsing allocates nothing.
+#[derive(Default)]
+pub(crate) struct Heads {
+    requests: RefCell<Vec<Box<wire::RequestHead>>>,
+    responses: RefCell<Vec<Box<wire::ResponseHead>>>,
+}
+
+const KEEP_HEADS: usize = 256;
+
+impl Heads {
+    pub(crate) fn request(&self) -> Box<wire::RequestHead> {
+        self.requests.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(crate) fn put_request(&self, mut head: Box<wire::RequestHead>) {
+        head.clear();
+        let mut free = self.requests.borrow_mut();
+        if free.len() < KEEP_HEADS {
+            free.push(head);
+        }
+    }
+
+    pub(crate) fn response(&self) -> Box<wire::ResponseHead> {
+        self.responses.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(crate) fn put_response(&self, mut head: Box<wire::ResponseHead>) {
+        head.clear();
+        let mut free = self.responses.borrow_mut();
+        if free.len() < KEEP_HEADS {
+            free.push(head);
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The open connections of one core, and how each is told to stop.
+//!
+//! Purpose: deadlines and bans without a timer or a `select` per request. Every
+//! connection has a [`Line`]; whoever wants to stop it sets its [`Cut`] and wakes
+//! it, and every wait of the connection looks at the cut first. Deadlines are
+//! cells that the core's sweep compares with its tick.
+//! Assumes: one thread. Bounded by the connection cap.
+
+use core::cell::{Cell, RefCell};
+use core::net::IpAddr;
+use core::task::{Context, Waker};
+use core::time::Duration;
+use std::rc::Rc;
+
+use vocab::{Cidr, ClientAddr};
+
+/// How often deadlines are compared.
+pub(crate) const TICK: Duration = Duration::from_millis(200);
+
+/// Why a connection must stop what it is waiting for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cut {
+    /// The deadline of the current phase has passed.
+    Expired,
+    /// The body moves too slowly while the edge is under pressure.
+    TooSlow,
+    /// Its source was barred.
+    Barred,
+    /// It was idle and its place is needed.
+    Evicted,
+    /// The edge is draining and the connection is idle.
+    Draining,
+}
+
+/// What a connection is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    /// A TLS handshake.
+    Handshake,
+    /// Waiting for a request.
+    Idle,
+    /// Reading a head.
+    Head,
+    /// Between a head and the end of its answer.
+    Exchange,
+    /// A tunnel after an upgrade.
+    Tunnel,
+}
+
+/// One open connection as the rest of its core sees it.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) peer: IpAddr,
+    /// Whether the peer is a trusted proxy: then only `client` names the source.
+    pub(crate) proxied: bool,
+    /// Whom the current exchange or tunnel belongs to.
+    pub(crate) client: Cell<IpAddr>,
+    /// Whether the site it talked to last enforces bans.
+    pub(crate) enforced: Cell<bool>,
+    phase: Cell<Phase>,
+    deadline: Cell<u32>,
+    /// Body bytes moved since the last rate check.
+    moved: Cell<u64>,
+    cut: Cell<Option<Cut>>,
+    waker: RefCell<Option<Waker>>,
+    slot: Cell<usize>,
+}
+
+impl Line {
+    pub(crate) fn new(peer: IpAddr, proxied: bool, enforced: bool) -> Self {
+        Self {
+            peer,
+            proxied,
+            client: Cell::new(peer),
+            enforced: Cell::new(enforced),
+            phase: Cell::new(Phase::Idle),
+            deadline: Cell::new(u32::MAX),
+            moved: Cell::new(0),
+            cut: Cell::new(None),
+            waker: RefCell::new(None),
+            slot: Cell::new(usize::MAX),
+        }
+    }
+
+    /// Looked at before every wait. Registers whom to wake.
+    pub(crate) fn check(&self, cx: &Context<'_>) -> Result<(), Cut> {
+        if let Some(cut) = self.cut.get() {
+            return Err(cut);
+        }
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stop(&self, cut: Cut) {
+        if self.cut.get().is_none_or(|old| old == Cut::Expired) {
+            self.cut.set(Some(cut));
+            if let Some(waker) = self.waker.borrow().as_ref() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// Takes note of an expired deadline so that an answer can still be sent.
+    /// Any other cut stays.
+    pub(crate) fn forgive(&self) {
+        if matches!(self.cut.get(), Some(Cut::Expired | Cut::TooSlow)) {
+            self.cut.set(None);
+        }
+    }
+
+    pub(crate) fn enter(&self, phase: Phase, deadline: u32) {
+        self.phase.set(phase);
+        self.deadline.set(deadline);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    pub(crate) fn set_deadline(&self, deadline: u32) {
+        self.deadline.set(deadline);
+    }
+
+    pub(crate) fn moved(&self, bytes: u64) {
+        self.moved.set(self.moved.get().saturating_add(bytes));
+    }
+
+    /// Body bytes since the last call.
+    pub(crate) fn take_moved(&self) -> u64 {
+        self.moved.replace(0)
+    }
+
+    fn is_from(&self, source: Cidr) -> bool {
+        source.contains(self.client.get()) || (!self.proxied && source.contains(self.peer))
+    }
+
+    /// The exchange is over: behind a proxy the next one may be somebody else's.
+    pub(crate) fn settle(&self) {
+        self.client.set(self.peer);
+    }
+
+    pub(crate) fn belongs_to(&self, client: ClientAddr) {
+        self.client.set(client.0);
+    }
+}
+
+/// All lines of a core.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    lines: RefCell<Vec<Option<Rc<Line>>>>,
+    free: RefCell<Vec<usize>>,
+    hand: Cell<usize>,
+}
+
+impl Registry {
+    pub(crate) fn add(&self, line: &Rc<Line>) {
+        let mut lines = self.lines.borrow_mut();
+        let slot = self.free.borrow_mut().pop().unwrap_or(lines.len());
+        line.slot.set(slot);
+        match lines.get_mut(slot) {
+            Some(place) => *place = Some(Rc::clone(line)),
+            None => lines.push(Some(Rc::clone(line))),
+        }
+    }
+
+    pub(crate) fn remove(&self, line: &Line) {
+        let slot = line.slot.replace(usize::MAX);
+        if let Some(place) = self.lines.borrow_mut().get_mut(slot)
+            && place.take().is_some()
+        {
+            self.free.borrow_mut().push(slot);
+        }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.lines.borrow().len() - self.free.borrow().len()
+    }
+
+    /// Stops every connection of a source, but those of sites that only observe;
+    /// returns how many.
+    pub(crate) fn bar(&self, source: Cidr) -> u64 {
+        let mut stopped = 0;
+        self.each(|line| {
+            if line.enforced.get() && line.is_from(source) {
+                line.stop(Cut::Barred);
+                stopped += 1;
+            }
+        });
+        stopped
+    }
+
+    /// Stops idle connections, as drain wants it.
+    pub(crate) fn drain(&self) {
+        self.each(|line| {
+            if line.phase() == Phase::Idle {
+                line.stop(Cut::Draining);
+            }
+        });
+    }
+
+    /// Makes room by stopping one idle connection near the clock's hand. Looks at
+    /// a bounded number of places, so that a flood cannot make accepts dear.
+    pub(crate) fn evict_one(&self) -> bool {
+        const LOOK: usize = 64;
+        let lines = self.lines.borrow();
+        for step in 0..LOOK.min(lines.len()) {
+            let at = (self.hand.get() + step) % lines.len();
+            if let Some(Some(line)) = lines.get(at)
+                && line.phase() == Phase::Idle
+                && line.cut.get().is_none()
+            {
+                self.hand.set(at + 1);
+                line.stop(Cut::Evicted);
+                return true;
+            }
+        }
+        self.hand.set(self.hand.get().wrapping_add(LOOK));
+        false
+    }
+
+    /// Stops what is overdue at `tick`.
+    pub(crate) fn expire(&self, tick: u32) {
+        self.each(|line| {
+            if line.deadline.get() <= tick {
+                line.stop(Cut::Expired);
+            }
+        });
+    }
+
+    /// Under pressure: brings idle deadlines forward to `idle_until`.
+    pub(crate) fn shorten_idle(&self, idle_until: u32) {
+        self.each(|line| {
+            if line.phase() == Phase::Idle && line.deadline.get() > idle_until {
+                line.deadline.set(idle_until);
+            }
+        });
+    }
+
+    /// Starts a new rate window; stops, when `pressed`, exchanges that waited for
+    /// a body all the window long and moved less than `floor` bytes.
+    pub(crate) fn check_rates(&self, pressed: bool, floor: u64) {
+        self.each(|line| {
+            let moved = line.take_moved();
+            if pressed && line.phase() == Phase::Exchange && moved > 0 && moved < floor {
+                line.stop(Cut::TooSlow);
+            }
+        });
+    }
+
+    /// Counts of (idle, tunnel, other) lines.
+    pub(crate) fn census(&self) -> (u64, u64, u64) {
+        let (mut idle, mut tunnels, mut other) = (0, 0, 0);
+        self.each(|line| match line.phase() {
+            Phase::Idle => idle += 1,
+            Phase::Tunnel => tunnels += 1,
+            Phase::Handshake | Phase::Head | Phase::Exchange => other += 1,
+        });
+        (idle, tunnels, other)
+    }
+
+    fn each(&self, mut visit: impl FnMut(&Line)) {
+        for line in self.lines.borrow().iter().flatten() {
+            visit(line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(peer: &str, proxied: bool) -> Rc<Line> {
+        Rc::new(Line::new(peer.parse().unwrap(), proxied, true))
+    }
+
+    #[test]
+    fn a_bar_stops_the_source_and_behind_a_proxy_only_the_client() {
+        let registry = Registry::default();
+        let (direct, other, proxy) = (
+            line("192.0.2.1", false),
+            line("192.0.2.9", false),
+            line("10.0.0.1", true),
+        );
+        for one in [&direct, &other, &proxy] {
+            registry.add(one);
+        }
+        proxy.belongs_to(ClientAddr::new("192.0.2.1".parse().unwrap()));
+        assert_eq!(registry.bar("192.0.2.1/32".parse().unwrap()), 2);
+        assert_eq!(direct.cut.get(), Some(Cut::Barred));
+        assert_eq!(other.cut.get(), None);
+        // a ban of the proxy itself must not cut its clients
+        let second = line("10.0.0.1", true);
+        second.belongs_to(ClientAddr::new("198.51.100.1".parse().unwrap()));
+        registry.add(&second);
+        let observed = Rc::new(Line::new("192.0.2.1".parse().unwrap(), false, false));
+        registry.add(&observed);
+        registry.bar("192.0.2.1/32".parse().unwrap());
+        assert_eq!(
+            observed.cut.get(),
+            None,
+            "DENY: cut by a site that only observes"
+        );
+        registry.bar("10.0.0.1/32".parse().unwrap());
+        assert_eq!(second.cut.get(), None, "DENY: cut another's exchange");
+    }
+
+    #[test]
+    fn places_are_reused_and_only_idle_lines_are_evicted() {
+        let registry = Registry::default();
+        let (a, b) = (line("192.0.2.1", false), line("192.0.2.2", false));
+        registry.add(&a);
+        registry.add(&b);
+        registry.remove(&a);
+        registry.remove(&a);
+        assert_eq!(registry.len(), 1);
+        registry.add(&a);
+        assert_eq!((registry.len(), registry.lines.borrow().len()), (2, 2));
+        a.enter(Phase::Exchange, 10);
+        b.enter(Phase::Exchange, 10);
+        assert!(!registry.evict_one());
+        b.enter(Phase::Idle, 10);
+        assert!(registry.evict_one());
+        assert_eq!(b.cut.get(), Some(Cut::Evicted));
+        registry.expire(9);
+        assert_eq!(a.cut.get(), None);
+        registry.expire(10);
+        assert_eq!(a.cut.get(), Some(Cut::Expired));
+    }
+
+    #[test]
+    fn slow_bodies_are_cut_only_under_pressure() {
+        let registry = Registry::default();
+        let slow = line("192.0.2.1", false);
+        slow.enter(Phase::Exchange, u32::MAX);
+        registry.add(&slow);
+        slow.moved(10);
+        registry.check_rates(false, 1000);
+        assert_eq!(slow.cut.get(), None, "DENY: cut for slowness alone");
+        slow.moved(10);
+        registry.check_rates(true, 1000);
+        assert_eq!(slow.cut.get(), Some(Cut::TooSlow));
+    }
+}
