@@ -1,1 +1,82 @@
-fn main() {}
+//! The developer's commands: `cargo xtask test | ci | tidy | bench | conformance`.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`test`] | installs what the tests need, runs them all, counts them |
+//! | [`packages`] | the one list of Debian packages that tests need, and why |
+//! | [`ci`] | format, lints, tidy, licences, then every test with nothing skipped |
+//! | [`tidy`] | the invariants of the house that a program can check |
+//! | [`outside`] | benchmarks and conformance suites, which are workspaces of their own |
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for people at a terminal"
+)]
+
+mod ci;
+mod outside;
+mod packages;
+mod run;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The developer's commands of Ringwall")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what the tests need (as root, from Debian), then run all of them.
+    Test {
+        /// Install nothing; tests that lack a tool say so.
+        #[arg(long)]
+        no_install: bool,
+        /// Passed on to the test runner, such as a part of a test's name.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Format, lints, tidy, licences and advisories, then every test.
+    Ci,
+    /// Check what the design forbids: edges between rooms, oversize files and more.
+    Tidy,
+    /// Measure Ringwall beside its peers.
+    Bench {
+        /// What to measure, such as 'edge'.
+        suite: String,
+        /// Passed on to the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Run other people's test suites against Ringwall.
+    Conformance {
+        /// Passed on to the suites.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Test { no_install, rest } => test::run(!no_install, &rest),
+        Command::Ci => ci::run(),
+        Command::Tidy => tidy::run(),
+        Command::Bench { suite, rest } => outside::bench(&suite, &rest),
+        Command::Conformance { rest } => outside::conformance(&rest),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -46,7 +46,7 @@ fn around(env: &[(&str, &str)]) -> Surroundings<'static> {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
-        directory: PathBuf::from("/work"),
+        directory: PathBuf::from("/somewhere"),
         root: false,
         probe: &Machine,
     }
@@ -186,10 +186,13 @@ fn the_defaults_open_nothing_to_the_network_and_protect() {
         config.book.never_ban,
         [NeverBan::Lan, NeverBan::Vpn, NeverBan::Wan]
     );
-    assert_eq!(config.state.directory, Path::new("/work/ringwall-data"));
+    assert_eq!(
+        config.state.directory,
+        Path::new("/somewhere/ringwall-data")
+    );
     assert_eq!(
         config.control.socket,
-        Path::new("/work/ringwall-data/control.sock")
+        Path::new("/somewhere/ringwall-data/control.sock")
     );
     assert_eq!(config.edge.access_log.unwrap().target, LogTarget::Stdout);
     assert_eq!(config.edge.timeouts.header, Duration::from_secs(10));
