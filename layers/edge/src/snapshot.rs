@@ -111,7 +111,7 @@ impl Default for Limits {
         Self {
             connections: 20_000,
             handshakes_per_core: 256,
-            head_bytes: 64 * 1024,
+            head_bytes: 32 * 1024,
             header_fields: 100,
             body_bytes: None,
             requests_per_connection: 10_000,

@@ -1,0 +1,4 @@
+//! The edge over real sockets on loopback.
+
+mod harness;
+mod proxying;
