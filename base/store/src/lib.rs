@@ -168,8 +168,9 @@ impl Store {
         self.shared.health()
     }
 
-    /// What was found in the database after all, when it could not be read at the
-    /// start and later could. To be folded into the book; given out once.
+    /// All that is in the database, when it could not be read, or not wholly, at the
+    /// start and later could. To be folded into the book; given out once. Ask now
+    /// and then while [`Recovered::warnings`] or [`Store::health`] told of trouble.
     #[must_use]
     pub fn recovered_late(&self) -> Option<Recovered> {
         self.shared.take_late()

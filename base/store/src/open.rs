@@ -278,38 +278,35 @@ fn from_writable(connection: Connection, path: &Path) -> Opened {
 
 /// Reads what can be read of a database that cannot be written.
 fn from_readable(path: &Path, trouble: String) -> Opened {
-    let read = schema::connect_to_read(path)
-        .and_then(|connection| load(&connection))
-        .map(|found| (found, None))
-        .or_else(|_| {
-            let frozen = schema::connect_to_frozen(path).and_then(|connection| load(&connection));
-            let wal = fs::metadata(format!("{}-wal", path.display()));
-            let newer = wal.is_ok_and(|found| found.len() > 0);
-            let note = newer.then(|| {
-                format!(
-                    "The latest entries of {} could not be read; older ones were.",
-                    path.display()
-                )
-            });
-            frozen.map(|found| (found, note))
-        });
-    match read {
-        Ok(((mut recovered, last_alert), note)) => {
-            recovered.warnings.push(trouble.clone());
-            recovered.warnings.extend(note);
-            Opened {
-                recovered,
-                connection: None,
-                trouble: Some(trouble),
-                blind: false,
-                last_alert,
-                instance: None,
-            }
-        }
-        Err(_) => blind(trouble),
+    if let Ok((mut recovered, last_alert)) =
+        schema::connect_to_read(path).and_then(|connection| load(&connection))
+    {
+        recovered.warnings.push(trouble.clone());
+        return Opened {
+            recovered,
+            connection: None,
+            trouble: Some(trouble),
+            blind: false,
+            last_alert,
+            instance: None,
+        };
     }
+    // Without the log beside it, and perhaps under somebody's pen: better than to
+    // let everybody in. The whole is read, and told, once that is possible.
+    let frozen = schema::connect_to_frozen(path).and_then(|connection| load(&connection));
+    let mut opened = blind(trouble.clone());
+    if let Ok((mut recovered, _)) = frozen {
+        let note = format!(
+            "The latest entries of {} may be missing until then.",
+            path.display()
+        );
+        recovered.warnings.extend([trouble, note]);
+        opened.recovered = recovered;
+    }
+    opened
 }
 
+/// Starts with nothing, and reads later.
 fn blind(trouble: String) -> Opened {
     let recovered = Recovered {
         warnings: vec![

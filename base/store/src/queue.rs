@@ -50,6 +50,8 @@ struct Queue {
     entries: Load,
     alerts: Load,
     other: usize,
+    /// Jobs in the transaction that is under way.
+    writing: usize,
     /// Somebody waits for an answer: do not wait for the next retry.
     urgent: bool,
     stopping: bool,
@@ -138,6 +140,7 @@ impl Shared {
                 entries: Load::default(),
                 alerts: Load::default(),
                 other: 0,
+                writing: 0,
                 urgent: false,
                 stopping: false,
                 dropped: Dropped::default(),
@@ -244,7 +247,7 @@ impl Shared {
         let queue = self.queue();
         Health {
             condition: queue.condition.clone(),
-            queued: queue.jobs.len(),
+            queued: queue.jobs.len() + queue.writing,
             dropped: queue.dropped,
             commits: queue.commits,
             written: queue.written,
@@ -297,6 +300,7 @@ impl Shared {
     /// due again. Returns the batch, oldest first, and whether this is the end.
     pub(crate) fn next(&self, retry: Option<Instant>) -> (Vec<Job>, bool) {
         let mut queue = self.queue();
+        queue.writing = 0;
         loop {
             if queue.stopping {
                 break;
@@ -327,6 +331,7 @@ impl Shared {
             bytes += job.bytes();
             batch.push(job);
         }
+        queue.writing = batch.len();
         let end = queue.stopping && queue.jobs.is_empty();
         (batch, end)
     }
@@ -334,6 +339,7 @@ impl Shared {
     /// Puts a batch that failed back in front, within the bounds.
     pub(crate) fn put_back(&self, batch: Vec<Job>) {
         let mut queue = self.queue();
+        queue.writing = 0;
         for job in batch.into_iter().rev() {
             queue.weigh(&job, usize::saturating_add);
             queue.jobs.push_front(job);
