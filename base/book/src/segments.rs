@@ -31,6 +31,9 @@ const NONE: u32 = u32::MAX;
 /// Fewer stretches than this are searched without the index of leading bits.
 const INDEX_FROM: usize = 4_096;
 
+/// One start in so many is sampled.
+const SAMPLE: usize = 8;
+
 #[derive(Clone, Debug)]
 struct Range {
     range: Cidr,
@@ -50,35 +53,69 @@ pub(crate) struct Segments {
     index: Vec<u32>,
 }
 
-/// Stretch `i` runs from `starts[i]` to before `starts[i + 1]` and belongs to range `owners[i]`.
+/// A family's addresses, cut into stretches: each runs from its start to before the next one's
+/// and belongs to a range, or to none.
 #[derive(Clone, Debug, Default)]
 struct Family<T> {
-    starts: Vec<T>,
-    owners: Vec<u32>,
+    /// Start and owner side by side: whoever finds the one has fetched the other.
+    stretches: Vec<(T, u32)>,
+    /// Every [`SAMPLE`]th start.
+    samples: Vec<T>,
+    /// Every [`SAMPLE`]th sample: few enough to stay in the nearest cache.
+    tops: Vec<T>,
 }
 
 impl<T: Copy + Ord> Family<T> {
     fn begin(&mut self, start: T, owner: u32) {
-        if self.starts.last() == Some(&start) {
-            if let Some(last) = self.owners.last_mut() {
-                *last = owner;
-            }
-            return;
+        match self.stretches.last_mut() {
+            Some((last, held)) if *last == start => *held = owner,
+            _ => self.stretches.push((start, owner)),
         }
-        self.starts.push(start);
-        self.owners.push(owner);
+    }
+
+    fn sample(&mut self) {
+        let starts = self.stretches.iter().map(|(start, _)| *start);
+        self.samples = starts.step_by(SAMPLE).collect();
+        self.tops = self.samples.iter().copied().step_by(SAMPLE).collect();
+    }
+
+    /// The range that owns `key`.
+    fn owner(&self, key: T) -> u32 {
+        let top = self
+            .tops
+            .partition_point(|start| *start <= key)
+            .saturating_sub(1)
+            * SAMPLE;
+        let samples = self
+            .samples
+            .get(top..)
+            .unwrap_or_default()
+            .iter()
+            .take(SAMPLE);
+        // counting is quicker than searching in so few: no step waits for the one before
+        let sample = top
+            + samples
+                .filter(|start| **start <= key)
+                .count()
+                .saturating_sub(1);
+        let from = sample * SAMPLE;
+        let stretches = self
+            .stretches
+            .get(from..)
+            .unwrap_or_default()
+            .iter()
+            .take(SAMPLE);
+        let at = from + stretches.filter(|(start, _)| *start <= key).count();
+        let found = at.checked_sub(1).and_then(|at| self.stretches.get(at));
+        found.map_or(NONE, |(_, owner)| *owner)
     }
 
     /// The range that owns `key`, searched among the stretches `from..to`.
-    fn owner(&self, key: T, from: usize, to: usize) -> u32 {
-        let Some(part) = self.starts.get(from..to) else {
-            return NONE;
-        };
-        let at = from + part.partition_point(|start| *start <= key);
-        at.checked_sub(1)
-            .and_then(|at| self.owners.get(at))
-            .copied()
-            .unwrap_or(NONE)
+    fn owner_between(&self, key: T, from: usize, to: usize) -> u32 {
+        let part = self.stretches.get(from..to).unwrap_or_default();
+        let at = part.partition_point(|(start, _)| *start <= key);
+        let found = at.checked_sub(1).and_then(|at| part.get(at));
+        found.map_or(NONE, |(_, owner)| *owner)
     }
 }
 
@@ -116,6 +153,8 @@ impl Segments {
             open.push(here);
         }
         built.close_before(&mut open, None);
+        built.v4.sample();
+        built.v6.sample();
         built.index_v4();
         built
     }
@@ -146,18 +185,14 @@ impl Segments {
     }
 
     fn index_v4(&mut self) {
-        if self.v4.starts.len() < INDEX_FROM {
+        if self.v4.stretches.len() < INDEX_FROM {
             return;
         }
         let mut at = 0;
         self.index = (0..=0xffff_u32)
             .map(|upper| {
-                while self
-                    .v4
-                    .starts
-                    .get(at)
-                    .is_some_and(|start| *start < upper << 16)
-                {
+                let before = |(start, _): &(u32, u32)| *start < upper << 16;
+                while self.v4.stretches.get(at).is_some_and(before) {
                     at += 1;
                 }
                 u32::try_from(at).unwrap_or(NONE)
@@ -171,13 +206,16 @@ impl Segments {
             IpAddr::V4(v4) => {
                 let key = v4.to_bits();
                 let upper = (key >> 16) as usize;
-                let bound = |at: usize| self.index.get(at).map(|at| *at as usize);
-                // the stretch before the first that begins in this block may reach into it
-                let from = bound(upper).map_or(0, |at| at.saturating_sub(1));
-                let to = bound(upper + 1).unwrap_or(self.v4.starts.len());
-                self.v4.owner(key, from, to)
+                match (self.index.get(upper), self.index.get(upper + 1)) {
+                    // the stretch before the first that begins in this block may reach into it
+                    (Some(first), Some(next)) => {
+                        let from = (*first as usize).saturating_sub(1);
+                        self.v4.owner_between(key, from, *next as usize)
+                    }
+                    _ => self.v4.owner(key),
+                }
             }
-            IpAddr::V6(v6) => self.v6.owner(v6.to_bits(), 0, self.v6.starts.len()),
+            IpAddr::V6(v6) => self.v6.owner(v6.to_bits()),
         };
         let mut best: Option<Mark> = None;
         while let Some(range) = self.ranges.get(at as usize) {

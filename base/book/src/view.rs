@@ -111,7 +111,7 @@ pub struct View {
     base: Arc<Segments>,
     middle: Arc<Segments>,
     tail: Arc<Segments>,
-    gone: Arc<HashSet<(Cidr, u128)>>,
+    gone: Gone,
 }
 
 impl View {
@@ -119,7 +119,13 @@ impl View {
     /// off the decision's way.
     #[must_use]
     pub fn of(changes: &[Change]) -> Self {
-        Self::default().with(changes).merged(None)
+        let (mut marks, mut gone) = (Vec::with_capacity(changes.len()), Arc::default());
+        take_in(changes, &mut marks, &mut gone);
+        marks.retain(|(range, mark)| !gone.contains(&(*range, mark.id)));
+        Self {
+            base: Arc::new(Segments::build(marks)),
+            ..Self::default()
+        }
     }
 
     /// The standing of `address` at `now`.
@@ -155,40 +161,7 @@ impl View {
     pub fn with(&self, changes: &[Change]) -> Self {
         let mut tail = self.tail.marks();
         let mut gone = Arc::clone(&self.gone);
-        for change in changes {
-            match *change {
-                Change::Bar {
-                    range,
-                    id,
-                    force,
-                    until,
-                } => {
-                    tail.push((
-                        range,
-                        Mark {
-                            id,
-                            until,
-                            force: Some(force),
-                        },
-                    ));
-                    revive(&mut gone, range, id);
-                }
-                Change::Allow { range, id, until } => {
-                    tail.push((
-                        range,
-                        Mark {
-                            id,
-                            until,
-                            force: None,
-                        },
-                    ));
-                    revive(&mut gone, range, id);
-                }
-                Change::Lift { range, id } => {
-                    Arc::make_mut(&mut gone).insert((range, id));
-                }
-            }
-        }
+        take_in(changes, &mut tail, &mut gone);
         let mut view = Self {
             gone,
             ..self.clone()
@@ -243,9 +216,41 @@ impl View {
     }
 }
 
-/// A name may come back to a range it was lifted from (a host name's address does).
-fn revive(gone: &mut Arc<HashSet<(Cidr, u128)>>, range: Cidr, id: u128) {
-    if gone.contains(&(range, id)) {
-        Arc::make_mut(gone).remove(&(range, id));
+type Gone = Arc<HashSet<(Cidr, u128)>>;
+
+fn take_in(changes: &[Change], marks: &mut Vec<(Cidr, Mark)>, gone: &mut Gone) {
+    for change in changes {
+        let (range, mark) = match *change {
+            Change::Bar {
+                range,
+                id,
+                force,
+                until,
+            } => (
+                range,
+                Mark {
+                    id,
+                    until,
+                    force: Some(force),
+                },
+            ),
+            Change::Allow { range, id, until } => (
+                range,
+                Mark {
+                    id,
+                    until,
+                    force: None,
+                },
+            ),
+            Change::Lift { range, id } => {
+                Arc::make_mut(gone).insert((range, id));
+                continue;
+            }
+        };
+        marks.push((range, mark));
+        // a name may come back to a range it was lifted from (a host name's address does)
+        if gone.contains(&(range, mark.id)) {
+            Arc::make_mut(gone).remove(&(range, mark.id));
+        }
     }
 }

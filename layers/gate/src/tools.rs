@@ -5,18 +5,28 @@
 //! libraries send (`curl`, `python-requests`, browsers …) is refused when the list is read, so
 //! that a careless list cannot shut customers out. A literal matches in any ASCII case and only
 //! as a word of its own. Whoever hides the name is for detection to find.
+//!
+//! Agents that were read and found clean are remembered by their hash in a small table, since
+//! visitors send a handful of long agents over and over: reading one anew costs as much as all
+//! the rest of the gate. A collision can at worst spare an agent that names a tool.
 
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+use crate::hash::Seed;
 
 /// Bytes of a user agent that are read; the rest is padding.
 const LONGEST_READ: usize = 1_024;
 
 /// The most literals in a list.
 const MOST_LITERALS: usize = 10_000;
+
+/// How many clean agents are remembered; a power of two.
+const REMEMBERED: usize = 1_024;
 
 /// What ordinary programs say; no literal may be found in one of these.
 const ORDINARY: [&str; 23] = [
@@ -49,6 +59,8 @@ const ORDINARY: [&str; 23] = [
 pub struct Tools {
     literals: Option<AhoCorasick>,
     names: Vec<Arc<str>>,
+    clean: Box<[AtomicU64]>,
+    seed: Seed,
 }
 
 impl fmt::Debug for Tools {
@@ -90,9 +102,16 @@ impl Tools {
     /// No tools at all.
     #[must_use]
     pub fn none() -> Self {
+        Self::of(None, Vec::new())
+    }
+
+    fn of(literals: Option<AhoCorasick>, names: Vec<Arc<str>>) -> Self {
+        let clean = (0..REMEMBERED).map(|_| AtomicU64::new(0)).collect();
         Self {
-            literals: None,
-            names: Vec::new(),
+            literals,
+            names,
+            clean,
+            seed: Seed::default(),
         }
     }
 
@@ -140,10 +159,7 @@ impl Tools {
             .match_kind(MatchKind::Standard)
             .kind(Some(AhoCorasickKind::DFA))
             .build(&patterns)?;
-        Ok(Self {
-            literals: Some(literals),
-            names,
-        })
+        Ok(Self::of(Some(literals), names))
     }
 
     /// The rule name of the tool that a user agent names, such as `tool.sqlmap`.
@@ -151,6 +167,23 @@ impl Tools {
     pub fn named_by(&self, user_agent: &[u8]) -> Option<Arc<str>> {
         let literals = self.literals.as_ref()?;
         let read = user_agent.get(..LONGEST_READ).unwrap_or(user_agent);
+        let hash = self.seed.text(read);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the low bits choose the place"
+        )]
+        let place = self.clean.get(hash as usize & (REMEMBERED - 1))?;
+        if place.load(Relaxed) == hash {
+            return None;
+        }
+        let named = self.search(literals, read);
+        if named.is_none() {
+            place.store(hash, Relaxed);
+        }
+        named
+    }
+
+    fn search(&self, literals: &AhoCorasick, read: &[u8]) -> Option<Arc<str>> {
         let letter = |at: Option<usize>| {
             at.and_then(|at| read.get(at))
                 .is_some_and(u8::is_ascii_alphanumeric)

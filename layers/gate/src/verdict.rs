@@ -88,27 +88,27 @@ pub enum Admission {
 const MOST_OBSERVED: usize = 4;
 
 /// The rules that matched where they are only observed, in the chain's order. Four at most, the
-/// rest is not told: whoever trips five rules is known by four.
+/// rest is not told: whoever trips five rules is known by four. Costs nothing while empty.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Observed {
-    rules: [Option<(Rule, RefusedBy)>; MOST_OBSERVED],
+    rules: Vec<(Rule, RefusedBy)>,
 }
 
 impl Observed {
     /// Whether no rule matched.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        matches!(self.rules, [None, ..])
+        self.rules.is_empty()
     }
 
     /// The rules with the part of the edge that they belong to.
     pub fn iter(&self) -> impl Iterator<Item = (&Rule, RefusedBy)> {
-        self.rules.iter().flatten().map(|(rule, by)| (rule, *by))
+        self.rules.iter().map(|(rule, by)| (rule, *by))
     }
 
     pub(crate) fn note(&mut self, rule: Rule, by: RefusedBy) {
-        if let Some(free) = self.rules.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some((rule, by));
+        if self.rules.len() < MOST_OBSERVED {
+            self.rules.push((rule, by));
         }
     }
 }

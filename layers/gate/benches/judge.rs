@@ -1,0 +1,148 @@
+//! What judging costs: `cargo bench -p gate`. Prints nanoseconds a call, best of many short rounds,
+//! so that a busy machine disturbs little.
+#![expect(clippy::print_stdout, reason = "prints its figures")]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot be set up fails")]
+
+use core::hint::black_box;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use book::{Change, Force, Published, View};
+use gate::{Facts, Gate, Mode, Settings, SitePolicy, Tools};
+use vocab::{Cidr, ClientAddr, Timestamp};
+
+const CALLS: usize = 65_536;
+const AGENT: &[u8] = b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+
+fn measure(what: &str, mut call: impl FnMut(usize)) {
+    let best = (0..60)
+        .map(|_| {
+            let start = Instant::now();
+            (0..CALLS).for_each(&mut call);
+            start.elapsed().as_secs_f64() * 1e9 / CALLS as f64
+        })
+        .fold(f64::INFINITY, f64::min);
+    println!("{best:8.1} ns  {what}");
+}
+
+fn scattered(number: usize) -> u32 {
+    (number as u32).wrapping_mul(0x9e37_79b9) | 1
+}
+
+fn bans() -> Vec<Change> {
+    let ban = |number: usize| {
+        let bits = scattered(number);
+        let four = IpAddr::V4(Ipv4Addr::from_bits(bits));
+        let six = IpAddr::V6(Ipv6Addr::from_bits(
+            (0x2001_0db8_u128 << 96) | u128::from(bits) << 64,
+        ));
+        let range = match number % 10 {
+            0..7 => Cidr::host(four),
+            7 => Cidr::new(four, 24).unwrap(),
+            _ => Cidr::new(six, 64).unwrap(),
+        };
+        Change::Bar {
+            range,
+            id: number as u128 + 1,
+            force: Force::Ban,
+            until: Timestamp::MAX,
+        }
+    };
+    (0..100_000).map(ban).collect()
+}
+
+fn main() {
+    let start = Instant::now();
+    let view = View::of(&bans());
+    println!(
+        "{:8.1} ms  build a view of 100,000",
+        start.elapsed().as_secs_f64() * 1e3
+    );
+    let start = Instant::now();
+    let merged = view.merged(Some(Timestamp::EPOCH));
+    println!("{:8.1} ms  merge it", start.elapsed().as_secs_f64() * 1e3);
+    drop(merged);
+    let now = Timestamp::from_unix_seconds(1_800_000_000);
+    let four = |number: usize| IpAddr::V4(Ipv4Addr::from_bits(scattered(number + 7_000_000) & !1));
+    let six = |number: usize| {
+        let bits = u128::from(scattered(number) & !1) << 64 | 9;
+        IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) | bits))
+    };
+    let four: Vec<IpAddr> = (0..65_536).map(four).collect();
+    let six: Vec<IpAddr> = (0..65_536).map(six).collect();
+    for (what, clients) in [("IPv4", &four), ("IPv6", &six)] {
+        measure(&format!("lookup, strangers, {what}"), |call| {
+            black_box(view.standing(clients[call & 0xffff], now));
+        });
+    }
+    let published = Arc::new(Published::new(view));
+    let start = Instant::now();
+    for number in 0..1_000 {
+        let range = Cidr::host(IpAddr::V4(Ipv4Addr::from_bits(scattered(
+            number + 5_000_000,
+        ))));
+        let (id, until) = (number as u128 + 1_000_000, Timestamp::MAX);
+        published.publish(&[Change::Bar {
+            range,
+            id,
+            force: Force::Ban,
+            until,
+        }]);
+    }
+    println!(
+        "{:8.1} µs  publish one (mean of 1,000)",
+        start.elapsed().as_secs_f64() * 1e3
+    );
+    judge(&published, &four, &six, now);
+}
+
+fn judge(published: &Arc<Published>, four: &[IpAddr], six: &[IpAddr], now: Timestamp) {
+    let tools = Tools::parse(include_str!("../../../rules/attack-tools.txt")).unwrap();
+    measure("user agent alone", |_| {
+        black_box(tools.named_by(black_box(AGENT)));
+    });
+    let settings = Settings {
+        tools: Arc::new(tools),
+        ..Settings::default()
+    };
+    let gate = Gate::new(Arc::clone(published), settings);
+    let site = SitePolicy {
+        mode: Mode::Default,
+        ..SitePolicy::new(1, now)
+    };
+    let facts = |client| Facts {
+        site: &site,
+        client: ClientAddr::new(client),
+        peer_is_proxy: false,
+        method: b"GET",
+        target: b"/",
+        host: b"app.example.org",
+        user_agent: AGENT,
+        header_count: 14,
+        ambiguous_path: false,
+        version: 11,
+        is_tls: true,
+        session: false,
+    };
+    for merged in [false, true] {
+        if merged {
+            published.merge(now);
+        }
+        let overlay = published.load().overlay();
+        for (what, clients) in [
+            ("many, IPv4", four),
+            ("many, IPv6", six),
+            ("1,000, IPv4", &four[..1_000]),
+        ] {
+            measure(
+                &format!("judge, {what}, {overlay} marks in the overlay"),
+                |call| {
+                    let now =
+                        Timestamp::from_unix_nanos(now.unix_nanos() + call as i64 * 1_000_000);
+                    black_box(gate.judge(&facts(clients[call % clients.len()]), now));
+                },
+            );
+        }
+    }
+}
