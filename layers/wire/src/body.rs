@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::head::Line;
 use crate::headers::{Headers, Index};
 use crate::name::HeaderSet;
 use crate::{BodyFraming, Fault, Limits};
@@ -243,7 +244,11 @@ impl BodyDecoder {
         if self.trailers.len() >= self.max_trailer_count {
             return Err(Fault::TrailerTooLong);
         }
-        let pushed = self.trailers.push(line, self.trailer_line);
+        let pushed = self.trailers.push(Line {
+            bytes: line,
+            at: self.trailer_line,
+            clean: false,
+        });
         pushed.map_err(|fault| match fault {
             Fault::BareCr => Fault::BareCr,
             _ => Fault::TrailerName,

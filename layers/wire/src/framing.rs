@@ -145,6 +145,25 @@ impl ConnectionSays {
     /// stands in `nominated` like any other; each side decides what that means.
     pub(crate) fn read(headers: Headers<'_>) -> Result<Self, Fault> {
         let mut says = Self::NOTHING;
+        if !headers.index.repeated().has(HeaderId::Connection) {
+            // What nearly everybody sends.
+            match headers.first(HeaderId::Connection) {
+                None => return Ok(says),
+                Some(b"keep-alive") => {
+                    return Ok(Self {
+                        keep_alive: true,
+                        ..says
+                    });
+                }
+                Some(b"close") => {
+                    return Ok(Self {
+                        close: true,
+                        ..says
+                    });
+                }
+                Some(_) => {}
+            }
+        }
         for token in headers.tokens(HeaderId::Connection) {
             if !scan::all_token(token) {
                 return Err(Fault::ConnectionToken);

@@ -1,7 +1,7 @@
 //! What both sides' heads share: finding lines in bytes that may come one by one.
 
 use crate::headers::Index;
-use crate::{Fault, Limits};
+use crate::{Fault, Limits, scan};
 
 /// Where the scan of one head stands. Every byte is looked at once, however slowly
 /// the head comes in.
@@ -20,6 +20,8 @@ pub(crate) struct Line<'a> {
     pub(crate) bytes: &'a [u8],
     /// Where it begins.
     pub(crate) at: usize,
+    /// Whether it is known to hold no control character.
+    pub(crate) clean: bool,
 }
 
 impl Lines {
@@ -46,7 +48,40 @@ impl Lines {
     ///
     /// Which bound is reported depends on where the bounds lie, never on how the bytes
     /// were cut: whichever is met first.
+    #[inline(always)]
     pub(crate) fn next<'a>(
+        &mut self,
+        buf: &'a [u8],
+        longest: usize,
+        too_long: Fault,
+        limits: &Limits,
+    ) -> Result<Option<Line<'a>>, Fault> {
+        // The usual line, seen whole at its first look: the first control character in
+        // it is the carriage return that ends it. One pass finds the end and checks.
+        // Inlined, because handing a line back through memory costs more than finding it.
+        if self.scanned == self.at {
+            let fresh = self.pending(buf);
+            let length = scan::first_control(fresh);
+            if length <= longest
+                && self.at + length + 1 < limits.head
+                && let Some((bytes, [b'\r', b'\n', ..])) = fresh.split_at_checked(length)
+            {
+                let line = Line {
+                    bytes,
+                    at: self.at,
+                    clean: true,
+                };
+                self.at += length + 2;
+                self.scanned = self.at;
+                return Ok(Some(line));
+            }
+        }
+        self.next_unusual(buf, longest, too_long, limits)
+    }
+
+    /// A line that came in pieces, or is too long, or holds a control character.
+    #[inline(never)]
+    fn next_unusual<'a>(
         &mut self,
         buf: &'a [u8],
         longest: usize,
@@ -80,6 +115,7 @@ impl Lines {
         let line = Line {
             bytes: bytes.ok_or(Fault::BareLf)?,
             at: self.at,
+            clean: false,
         };
         self.at = end + 1;
         self.scanned = self.at;
@@ -100,7 +136,7 @@ impl Lines {
             if index.len() >= limits.headers {
                 return Err(Fault::HeadTooMany);
             }
-            index.push(line.bytes, line.at)?;
+            index.push(line)?;
         }
         Ok(false)
     }

@@ -1,7 +1,9 @@
 //! Header lines as ranges into the caller's buffer, in the order and case they came in.
 
+use crate::Fault;
+use crate::head::Line;
 use crate::name::{HeaderId, HeaderSet};
-use crate::{Fault, scan};
+use crate::scan::{self, NameKind};
 
 /// One header line, as ranges from the head's first byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,41 +76,43 @@ impl Index {
         self.aliased
     }
 
-    /// Takes the line `line`, which begins at `at` in the head and has lost its CR LF.
-    pub(crate) fn push(&mut self, line: &[u8], at: usize) -> Result<HeaderId, Fault> {
-        let (name_len, odd) = scan::token_prefix(line);
-        let (Some((name, rest)), true) = (line.split_at_checked(name_len), name_len > 0) else {
-            return Err(name_fault(line, 0));
+    /// Takes one header line.
+    #[inline]
+    pub(crate) fn push(&mut self, line: Line<'_>) -> Result<(), Fault> {
+        let Line { bytes, at, clean } = line;
+        let colon = scan::first_colon(bytes);
+        let Some((name, [_, rest @ ..])) = bytes.split_at_checked(colon) else {
+            return Err(name_fault(bytes));
         };
-        let [b':', rest @ ..] = rest else {
-            return Err(name_fault(line, name_len));
-        };
+        let kind = scan::name_kind(name);
+        if kind == NameKind::Bad {
+            return Err(name_fault(bytes));
+        }
         let value = scan::trim_start(rest);
-        let value_at = line.len() - value.len();
+        let value_at = bytes.len() - value.len();
         let value = scan::trim_end(value);
-        if !scan::is_clean(value, true) {
+        if !clean && !scan::is_clean(value, true) {
             return Err(control_fault(value, Fault::HeaderControl));
         }
-        let id = HeaderId::of(name);
-        let alias = if odd {
-            HeaderId::alias_of(name)
-        } else {
-            HeaderId::Other
+        let value_end = value_at + value.len();
+        let (id, alias) = match kind {
+            NameKind::Plain => (HeaderId::of(name), HeaderId::Other),
+            NameKind::Odd | NameKind::Bad => (HeaderId::Other, HeaderId::alias_of(name)),
         };
-        let place = |offset: usize| u32::try_from(at + offset).map_err(|_| Fault::HeadTooLong);
+        let end = u32::try_from(at + bytes.len()).map_err(|_| Fault::HeadTooLong)?;
+        // Offsets are at most the line's length, which `end` shows to fit.
+        let before_end = |offset: usize| end - u32::try_from(bytes.len() - offset).unwrap_or(end);
         self.slots.push(Slot {
-            name: place(0)?,
-            name_end: place(name_len)?,
-            value: place(value_at)?,
-            value_end: place(value_at + value.len())?,
+            name: before_end(0),
+            name_end: before_end(colon),
+            value: before_end(value_at),
+            value_end: before_end(value_end),
             id,
             alias,
-            usual: rest.first() == Some(&b' ')
-                && value_at == name_len + 2
-                && value_at + value.len() == line.len(),
+            usual: value_at == colon + 2 && rest.first() == Some(&b' ') && value_end == bytes.len(),
         });
         self.note(id, alias);
-        Ok(id)
+        Ok(())
     }
 
     fn note(&mut self, id: HeaderId, alias: HeaderId) {
@@ -125,8 +129,13 @@ impl Index {
     }
 }
 
-/// Which fault a line has whose name ends at `name_len` without a colon.
-fn name_fault(line: &[u8], name_len: usize) -> Fault {
+/// Which fault a line has that does not begin with a token and a colon.
+#[cold]
+fn name_fault(line: &[u8]) -> Fault {
+    let name_len = line
+        .iter()
+        .position(|b| !scan::is_token(*b))
+        .unwrap_or(line.len());
     match line.get(name_len..) {
         None | Some([]) => Fault::HeaderColon,
         Some([b' ' | b'\t', ..]) if name_len == 0 => Fault::HeaderFold,

@@ -213,7 +213,7 @@ impl RequestHead {
     }
 
     fn line(&mut self, line: &[u8], at: usize) -> Result<(), Fault> {
-        let (method_len, _) = scan::token_prefix(line);
+        let method_len = scan::token_prefix(line);
         let Some((method, [b' ', rest @ ..])) = line.split_at_checked(method_len) else {
             return Err(line_fault(line));
         };
