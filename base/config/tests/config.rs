@@ -120,6 +120,20 @@ fn the_shipped_example_is_accepted_and_says_what_it_says() {
 }
 
 #[test]
+fn what_the_readme_shows_is_accepted() {
+    let readme = include_str!("../../../README.md");
+    let blocks: Vec<&str> = readme
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(blocks.len() >= 2);
+    for block in blocks {
+        good(block);
+    }
+}
+
+#[test]
 fn a_bogus_key_in_any_table_is_refused_where_it_stands() {
     let lines: Vec<&str> = EXAMPLE.lines().collect();
     let mut tables = 0;
