@@ -18,6 +18,7 @@ use crate::{Channel, Error};
 /// [`Error::ThreadsExist`], or [`Error::Call`] where the kernel refuses.
 pub fn spawn_self<S: AsRef<OsStr>>(arguments: &[S]) -> Result<(Child, Channel), Error> {
     one_thread()?;
+    close_all_on_exec();
     let (ours, theirs) = Channel::pair()?;
     let child = Command::new("/proc/self/exe")
         .arg0("ringwall-host")
@@ -27,6 +28,23 @@ pub fn spawn_self<S: AsRef<OsStr>>(arguments: &[S]) -> Result<(Child, Channel), 
         .spawn()
         .map_err(|error| Error::call("start the helper process", error))?;
     Ok((child, ours))
+}
+
+/// Marks every descriptor past standard error as closed on exec, those included
+/// that we were started with by mistake. On kernels before 5.11 it does nothing.
+fn close_all_on_exec() {
+    let first: libc::c_uint = 3;
+    #[expect(unsafe_code, reason = "no crate of ours wraps close_range(2)")]
+    // SAFETY: three integers go in, no memory is touched; with this flag no
+    // descriptor is closed in this process, so that nobody loses one it owns.
+    let _unsupported_before_5_11 = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
 }
 
 /// How many threads the process has; 0 where `/proc` cannot be read.
