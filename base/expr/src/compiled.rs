@@ -69,6 +69,7 @@ impl Expr {
     /// # Errors
     /// [`EvalError`]; always [`EvalError::Effect`] if the expression changes the event.
     pub fn eval<'a>(&'a self, env: &'a dyn Env) -> Result<Value<'a>, EvalError> {
+        self.unchanging()?;
         Run::new(env).value(&self.root, None)
     }
 
@@ -77,6 +78,7 @@ impl Expr {
     /// # Errors
     /// As [`Expr::eval`].
     pub fn truth(&self, env: &dyn Env) -> Result<bool, EvalError> {
+        self.unchanging()?;
         Run::new(env).truth(&self.root, None)
     }
 
@@ -85,6 +87,7 @@ impl Expr {
     /// # Errors
     /// As [`Expr::eval`].
     pub fn text<'a>(&'a self, env: &'a dyn Env) -> Result<Cow<'a, [u8]>, EvalError> {
+        self.unchanging()?;
         Run::new(env).text(&self.root, None)
     }
 
@@ -108,6 +111,13 @@ impl Expr {
         } else {
             self.truth(env)
         }
+    }
+
+    fn unchanging(&self) -> Result<(), EvalError> {
+        if self.changes {
+            return Err(EvalError::Effect);
+        }
+        Ok(())
     }
 
     /// Whether it changes nothing, so that it may be skipped, repeated and reordered.

@@ -262,7 +262,7 @@ impl<'p> Translator<'p> {
         let mut first = true;
         while first || !self.accept("]") {
             first = false;
-            if self.rest.starts_with("[:") && self.posix() || self.perl_class() {
+            if self.posix() || self.perl_class() {
                 continue;
             }
             self.class_letter()?;
@@ -290,16 +290,10 @@ impl<'p> Translator<'p> {
             's' => self.out.push_str("\\t\\n\\f\\r "),
             'D' | 'W' | 'S' => self.out.push_str(ascii(letter)),
             'p' | 'P' => {
-                let rest = letters.as_str();
-                let len = match rest.split_once('}') {
-                    Some((name, _)) if name.starts_with('{') => name.len() + 1,
-                    _ => rest.chars().next().map_or(0, char::len_utf8),
-                };
-                let (name, rest) = rest.split_at_checked(len).unwrap_or((rest, ""));
                 self.out.push('\\');
                 self.out.push(letter);
-                self.out.push_str(name);
-                self.rest = rest;
+                self.rest = letters.as_str();
+                self.argument(1);
                 return true;
             }
             _ => return false,
@@ -318,7 +312,7 @@ impl<'p> Translator<'p> {
                     self.out.push('\\');
                     self.out.push(letter);
                     if letter == 'x' {
-                        self.hexadecimal();
+                        self.argument(2);
                     }
                 }
                 letter if letter.is_ascii() && !letter.is_ascii_alphanumeric() => {
@@ -333,26 +327,30 @@ impl<'p> Translator<'p> {
         Ok(())
     }
 
-    /// The digits behind `\x`.
-    fn hexadecimal(&mut self) {
+    /// What belongs to `\x` or `\p`: something in braces, else that many letters.
+    fn argument(&mut self, letters: usize) {
         let len = match self.rest.split_once('}') {
-            Some((digits, _)) if digits.starts_with('{') => digits.len() + 1,
-            _ => self.rest.chars().take(2).filter(char::is_ascii).count(),
+            Some((name, _)) if name.starts_with('{') => name.len() + 1,
+            _ => self.rest.chars().take(letters).map(char::len_utf8).sum(),
         };
-        let (digits, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, ""));
-        self.out.push_str(digits);
+        let (argument, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, ""));
+        self.out.push_str(argument);
         self.rest = rest;
     }
 
-    /// `[:alpha:]` behind the bracket; copies it if it is one.
+    /// `[:alpha:]` inside of a class; copies it if it is one.
     fn posix(&mut self) -> bool {
-        let Some((name, rest)) = self.rest.split_once(":]") else {
+        let inside = self
+            .rest
+            .strip_prefix("[:")
+            .and_then(|rest| rest.split_once(":]"));
+        let Some((name, rest)) = inside else {
             return false;
         };
-        let word = name.trim_start_matches([':', '^']);
+        let word = name.strip_prefix('^').unwrap_or(name);
         let valid = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
         if valid {
-            self.out.push('[');
+            self.out.push_str("[:");
             self.out.push_str(name);
             self.out.push_str(":]");
             self.rest = rest;

@@ -15,7 +15,7 @@ pub const MAX_DEPTH: usize = 100;
 /// The tallest syntax tree; a row of `+` grows one level each.
 pub const MAX_HEIGHT: usize = 200;
 /// The most syntax nodes of one expression.
-pub const MAX_NODES: usize = 20_000;
+pub const MAX_NODES: usize = 50_000;
 
 /// The builtins whose argument at this place is a predicate.
 pub(crate) const PREDICATE_BUILTINS: [&str; 15] = [

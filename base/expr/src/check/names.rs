@@ -119,13 +119,21 @@ impl Checker<'_> {
 
     /// Names the first segment that leads nowhere, and what was perhaps meant.
     fn unknown(&mut self, path: &[&str], span: Span) -> CompileError {
-        let good = (1..path.len())
-            .rev()
-            .find(|len| {
-                path.get(..*len)
-                    .is_some_and(|head| self.schema.path(head).is_some())
-            })
-            .unwrap_or(0);
+        let strange = (0..path.len()).find(|at| {
+            let (parent, rest) = path.split_at(*at);
+            let known = self.schema.names(parent);
+            let name = rest.first().copied().unwrap_or_default();
+            !known.is_empty() && !known.iter().any(|known| known == name)
+        });
+        let good = strange.unwrap_or_else(|| {
+            (1..path.len())
+                .rev()
+                .find(|len| {
+                    path.get(..*len)
+                        .is_some_and(|head| self.schema.path(head).is_some())
+                })
+                .unwrap_or(0)
+        });
         let (parent, rest) = path.split_at(good);
         let name = rest.first().copied().unwrap_or_default();
         let mut known = self.schema.names(parent);
@@ -183,10 +191,13 @@ pub(super) fn unknown_function(name: &str, span: Span) -> CompileError {
 fn suggest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
     let name = cut(name);
     let near = known
-        .map(|known| (distance(&name.to_lowercase(), &known.to_lowercase()), known))
-        .min_by_key(|(distance, _)| *distance);
+        .map(|known| {
+            let loosely = distance(&name.to_lowercase(), &known.to_lowercase());
+            (loosely, distance(&name, known), known)
+        })
+        .min_by_key(|(loosely, exactly, _)| (*loosely, *exactly));
     match near {
-        Some((distance, known)) if distance <= 1 + name.len() / 4 => {
+        Some((distance, _, known)) if distance <= 1 + name.len() / 4 => {
             format!(" Did you mean '{known}'?")
         }
         _ => String::new(),
