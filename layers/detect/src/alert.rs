@@ -142,20 +142,95 @@ pub struct Sentence<'a>(pub &'a Alert);
 impl fmt::Display for Sentence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let alert = self.0;
-        let what = match alert.label("label") {
-            "" => alert.scenario.as_str(),
-            label => label,
-        };
+        write!(f, "{} {} ", alert.source.scope, alert.source.value)?;
+        match alert.label("label") {
+            "" => write!(f, "performed '{}'", alert.scenario)?,
+            label => f.write_str(label)?,
+        }
         let span = alert.stop_at.since(alert.start_at);
         write!(
             f,
-            "{} {}: {what} ({} event{} over {}, until {})",
-            alert.source.scope,
-            alert.source.value,
+            " ({} event{} over {}, until {})",
             alert.events_count,
             if alert.events_count == 1 { "" } else { "s" },
             Span(span),
             alert.stop_at,
         )
+    }
+}
+
+/// An alert as `ringwall replay` prints it: one JSON object with the keys
+/// `scenario`, `scope`, `value`, `events_count`, `start_at`, `stop_at`,
+/// `remediation`, in this order.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonLine<'a>(pub &'a Alert);
+
+impl fmt::Display for JsonLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let alert = self.0;
+        let text = |text: &str| serde_json::Value::from(text);
+        write!(
+            f,
+            "{{\"scenario\":{},\"scope\":{},\"value\":{},\"events_count\":{},\
+             \"start_at\":\"{}\",\"stop_at\":\"{}\",\"remediation\":{}}}",
+            text(&alert.scenario),
+            text(&alert.source.scope.to_string()),
+            text(&alert.source.value),
+            alert.events_count,
+            alert.start_at,
+            alert.stop_at,
+            alert.remediation,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vocab::Timestamp;
+
+    use super::*;
+
+    fn alert() -> Alert {
+        Alert {
+            scenario: "test/a\"b".to_owned(),
+            scenario_hash: "h".to_owned(),
+            source: Source {
+                scope: Scope::Ip,
+                value: "192.0.2.1".to_owned(),
+                ip: None,
+            },
+            events_count: 6,
+            start_at: Timestamp::from_unix_seconds(0),
+            stop_at: Timestamp::from_unix_seconds(90),
+            events: Vec::new(),
+            remediation: true,
+            simulated: false,
+            labels: Vec::new(),
+            context: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_alert_is_one_line_of_json_with_the_promised_keys() {
+        assert_eq!(
+            JsonLine(&alert()).to_string(),
+            r#"{"scenario":"test/a\"b","scope":"Ip","value":"192.0.2.1","events_count":6,"start_at":"1970-01-01T00:00:00Z","stop_at":"1970-01-01T00:01:30Z","remediation":true}"#
+        );
+    }
+
+    #[test]
+    fn an_alert_is_a_sentence_that_says_what_was_done() {
+        let mut alert = alert();
+        alert.labels = vec![("label".to_owned(), "guessed passwords".to_owned())];
+        assert_eq!(
+            Sentence(&alert).to_string(),
+            "Ip 192.0.2.1 guessed passwords (6 events over 1m30s, until 1970-01-01T00:01:30Z)"
+        );
+        alert.labels.clear();
+        alert.events_count = 1;
+        assert_eq!(
+            Sentence(&alert).to_string(),
+            "Ip 192.0.2.1 performed 'test/a\"b' (1 event over 1m30s, until 1970-01-01T00:01:30Z)"
+        );
     }
 }

@@ -289,4 +289,15 @@ impl<'a> BucketView<'a> {
     pub fn event(&self, index: usize) -> Option<&'a Kept> {
         self.queue.get(index).map(|held| &held.kept)
     }
+
+    /// The kept events, oldest first.
+    pub fn events(&self) -> impl ExactSizeIterator<Item = &'a Kept> + use<'a> {
+        self.queue.iter().map(|held| &held.kept)
+    }
+
+    /// The event that is being poured.
+    #[must_use]
+    pub fn latest(&self) -> Option<&'a Kept> {
+        self.queue.back().map(|held| &held.kept)
+    }
 }

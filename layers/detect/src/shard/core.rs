@@ -114,7 +114,7 @@ impl Shard {
             free: Vec::new(),
             used: List::EMPTY,
             wheel: Box::new([List::EMPTY; SLOTS]),
-            second: i64::MIN,
+            second: i64::MIN / 2,
             clock: Timestamp::from_unix_nanos(i64::MIN),
             lag_nanos: 0,
             bytes: 0,
@@ -418,11 +418,9 @@ impl Shard {
         let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
             return;
         };
-        let first = self.second.max(self.clock.unix_seconds());
-        let due = entry
-            .deadline
-            .unix_seconds()
-            .clamp(first, first.saturating_add(SLOTS as i64 - 1));
+        // Never the slot that is being looked at: it would not come to an end.
+        let (first, last) = (self.second + 1, self.second + SLOTS as i64 - 1);
+        let due = entry.deadline.unix_seconds().clamp(first, last);
         entry.slot = slot_of(due);
         if let Some(list) = self.wheel.get_mut(entry.slot) {
             list.push(&mut self.slab, at, wheel);

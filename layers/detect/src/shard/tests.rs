@@ -264,6 +264,31 @@ fn a_bucket_dies_after_its_life_and_not_before() {
 }
 
 #[test]
+fn long_lives_outlast_the_wheel() {
+    for life in [1, 255, 256, 257, 511, 512, 513, 3_600, 100_000] {
+        for step in [1.0, 200.0, 255.0, 256.0, 257.0, 10_000.0] {
+            let spec = BucketSpec {
+                kind: BucketKind::Conditional,
+                capacity: None,
+                ..leaky(0, life)
+            };
+            let bench = Bench::new(spec, Mode::Replay);
+            let life = f64::from(u32::try_from(life).unwrap());
+            bench.pour("192.0.2.1", "/", 0.0);
+            let mut now = 0.0;
+            while now + step <= life {
+                now += step;
+                bench.advance(now);
+                assert_eq!(bench.counts().buckets, 1, "life {life} at {now} by {step}");
+            }
+            bench.advance(life + 2.0);
+            bench.advance(life + 300.0);
+            assert_eq!(bench.counts().buckets, 0, "life {life} by {step}");
+        }
+    }
+}
+
+#[test]
 fn a_counter_overflows_when_its_time_is_up() {
     let spec = BucketSpec {
         kind: BucketKind::Counter,
