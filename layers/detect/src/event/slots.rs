@@ -1,0 +1,202 @@
+//! Names of fields and their numbers.
+
+use std::collections::HashMap;
+
+use expr::{DataSearch, SearchId, SlotId};
+
+/// Which map a name belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Space {
+    /// `evt.Meta`.
+    Meta,
+    /// `evt.Parsed`.
+    Parsed,
+    /// `evt.Enriched`.
+    Enriched,
+    /// `evt.Line.Labels`.
+    Label,
+    /// A field of the event itself, such as `evt.StrTime` or `evt.Line.Raw`.
+    Field,
+    /// A value that is no text, such as `evt.Time` or the map `evt.Meta`.
+    Special,
+}
+
+impl Space {
+    pub(crate) const COUNT: usize = 6;
+
+    pub(crate) fn place(self) -> usize {
+        self as usize
+    }
+}
+
+/// Slots whose numbers are fixed, because code of this crate reads or writes them.
+pub mod slot {
+    use super::{SlotId, Space};
+
+    macro_rules! fixed {
+        ($($name:ident = $number:literal, $space:ident, $text:literal;)*) => {
+            $(
+                #[doc = concat!("`", stringify!($space), ".", $text, "`")]
+                pub const $name: SlotId = SlotId($number);
+            )*
+            pub(super) const FIXED: &[(SlotId, Space, &str)] = &[$(($name, Space::$space, $text)),*];
+        };
+    }
+
+    fixed! {
+        META_SERVICE = 0, Meta, "service";
+        META_LOG_TYPE = 1, Meta, "log_type";
+        META_SOURCE_IP = 2, Meta, "source_ip";
+        META_HTTP_STATUS = 3, Meta, "http_status";
+        META_HTTP_PATH = 4, Meta, "http_path";
+        META_HTTP_VERB = 5, Meta, "http_verb";
+        META_HTTP_USER_AGENT = 6, Meta, "http_user_agent";
+        META_HTTP_ARGS_LEN = 7, Meta, "http_args_len";
+        META_TARGET_FQDN = 8, Meta, "target_fqdn";
+        META_TIMESTAMP = 9, Meta, "timestamp";
+        META_DATASOURCE_TYPE = 10, Meta, "datasource_type";
+        META_DATASOURCE_PATH = 11, Meta, "datasource_path";
+        PARSED_REQUEST = 12, Parsed, "request";
+        PARSED_HTTP_ARGS = 13, Parsed, "http_args";
+        PARSED_FILE_DIR = 14, Parsed, "file_dir";
+        PARSED_FILE_FRAG = 15, Parsed, "file_frag";
+        PARSED_FILE_EXT = 16, Parsed, "file_ext";
+        PARSED_FILE_NAME = 17, Parsed, "file_name";
+        PARSED_STATIC = 18, Parsed, "static_ressource";
+        PARSED_IMPACT = 19, Parsed, "impact_completion";
+        PARSED_TARGET_FQDN = 20, Parsed, "target_fqdn";
+        PARSED_VERB = 21, Parsed, "verb";
+        PARSED_HTTP_VERSION = 22, Parsed, "http_version";
+        PARSED_STATUS = 23, Parsed, "status";
+        PARSED_BODY_BYTES = 24, Parsed, "body_bytes_sent";
+        PARSED_REFERER = 25, Parsed, "http_referer";
+        PARSED_USER_AGENT = 26, Parsed, "http_user_agent";
+        PARSED_REMOTE_ADDR = 27, Parsed, "remote_addr";
+        PARSED_REMOTE_USER = 28, Parsed, "remote_user";
+        PARSED_MESSAGE = 29, Parsed, "message";
+        PARSED_PROGRAM = 30, Parsed, "program";
+        ENRICHED_MARSHALED_TIME = 31, Enriched, "MarshaledTime";
+        LINE_RAW = 32, Field, "Line.Raw";
+        LINE_SRC = 33, Field, "Line.Src";
+        LINE_MODULE = 34, Field, "Line.Module";
+        STR_TIME = 35, Field, "StrTime";
+        STR_TIME_FORMAT = 36, Field, "StrTimeFormat";
+        MARSHALED_TIME = 37, Field, "MarshaledTime";
+        WHITELIST_REASON = 38, Field, "WhitelistReason";
+        LABEL_TYPE = 39, Label, "type";
+        MAP_META = 40, Special, "Meta";
+        MAP_PARSED = 41, Special, "Parsed";
+        MAP_ENRICHED = 42, Special, "Enriched";
+        MAP_LABELS = 43, Special, "Line.Labels";
+        UNMARSHALED = 44, Special, "Unmarshaled";
+        TIME = 45, Special, "Time";
+        WHITELISTED = 46, Special, "Whitelisted";
+        OVERFLOW = 47, Special, "Overflow";
+        APPSEC = 48, Special, "Appsec";
+        QUEUE = 49, Special, "queue";
+        LEAKY = 50, Special, "leaky";
+        SIGNAL = 51, Special, "signal";
+        TYPE = 52, Field, "Type";
+    }
+}
+
+/// Every name that the rules of a program mention, with its number.
+#[derive(Clone, Debug)]
+pub struct Slots {
+    numbers: HashMap<(Space, Box<[u8]>), SlotId>,
+    names: Vec<(Space, Box<str>)>,
+    searches: Vec<DataSearch>,
+    /// Slots that an expression reads, by number.
+    read: Vec<bool>,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        let mut slots = Self {
+            numbers: HashMap::new(),
+            names: Vec::new(),
+            searches: Vec::new(),
+            read: Vec::new(),
+        };
+        for (number, space, name) in slot::FIXED {
+            let got = slots.intern(*space, name);
+            debug_assert_eq!(got, *number, "fixed slots are listed in order");
+        }
+        slots
+    }
+}
+
+impl Slots {
+    /// The number of a name, given out now if it is new.
+    pub fn intern(&mut self, space: Space, name: &str) -> SlotId {
+        if let Some(known) = self.find(space, name.as_bytes()) {
+            return known;
+        }
+        let fresh = SlotId(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
+        self.numbers.insert((space, name.as_bytes().into()), fresh);
+        self.names.push((space, name.into()));
+        self.read.push(false);
+        fresh
+    }
+
+    /// The same, for an expression that reads the slot.
+    pub(crate) fn intern_read(&mut self, space: Space, name: &str) -> SlotId {
+        let slot = self.intern(space, name);
+        if let Some(read) = self.read.get_mut(slot.0 as usize) {
+            *read = true;
+        }
+        slot
+    }
+
+    /// Whether some expression reads the slot by its name.
+    pub(crate) fn is_read(&self, slot: SlotId) -> bool {
+        self.read.get(slot.0 as usize).copied().unwrap_or(false)
+    }
+
+    /// The number of a name, if a rule mentions it.
+    #[must_use]
+    pub fn find(&self, space: Space, name: &[u8]) -> Option<SlotId> {
+        self.numbers.get(&(space, Box::from(name))).copied()
+    }
+
+    /// The name of a number.
+    #[must_use]
+    pub fn name(&self, slot: SlotId) -> Option<(Space, &str)> {
+        let (space, name) = self.names.get(slot.0 as usize)?;
+        Some((*space, name))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Never: some are fixed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    pub(crate) fn search(&mut self, search: &DataSearch) -> SearchId {
+        let mut search = search.clone();
+        search.id = None;
+        let known = self.searches.iter().position(|known| *known == search);
+        let at = known.unwrap_or_else(|| {
+            self.searches.push(search);
+            self.searches.len() - 1
+        });
+        SearchId(u32::try_from(at).unwrap_or(u32::MAX))
+    }
+
+    /// The searches in data files that expressions make, by their number.
+    pub(crate) fn searches(&self) -> &[DataSearch] {
+        &self.searches
+    }
+
+    /// Names of one space, for suggestions.
+    pub(crate) fn of_space(&self, space: Space) -> impl Iterator<Item = &str> {
+        let all = self.names.iter().filter(move |(found, _)| *found == space);
+        all.map(|(_, name)| &**name)
+    }
+}

@@ -1,0 +1,164 @@
+//! How a line travels: what each parser set, what each scenario said.
+//!
+//! For: `ringwall explain`. The trace is written by the very code that runs live,
+//! which looks for one on its way. Assumes: one line at a time, so cost is no matter.
+
+use core::fmt;
+
+use crate::bucket::text;
+use crate::event::{Event, Slots, Space};
+
+/// A field that a parser set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// Its name, such as `evt.Meta.source_ip`.
+    pub field: String,
+    /// Its value now; bytes that are not UTF-8 stand as `\xHH`.
+    pub value: String,
+}
+
+impl Change {
+    /// Every field of an event, to be compared with later.
+    pub(crate) fn snapshot(event: &Event, slots: &Slots) -> Vec<Self> {
+        let mut all = Vec::new();
+        for space in [Space::Parsed, Space::Meta, Space::Enriched, Space::Label, Space::Field] {
+            for (name, value) in event.entries(slots, space) {
+                let name = text(name);
+                let field = match space {
+                    Space::Parsed => format!("evt.Parsed.{name}"),
+                    Space::Meta => format!("evt.Meta.{name}"),
+                    Space::Enriched => format!("evt.Enriched.{name}"),
+                    Space::Label => format!("evt.Line.Labels.{name}"),
+                    Space::Field | Space::Special => format!("evt.{name}"),
+                };
+                all.push(Self {
+                    field,
+                    value: text(value),
+                });
+            }
+        }
+        if event.whitelisted {
+            all.push(Self {
+                field: "evt.Whitelisted".to_owned(),
+                value: "true".to_owned(),
+            });
+        }
+        all
+    }
+
+    /// What was set since a snapshot, in the order of fields.
+    pub(crate) fn since(before: &[Self], event: &Event, slots: &Slots) -> Vec<Self> {
+        let mut now = Self::snapshot(event, slots);
+        now.retain(|change| !before.contains(change));
+        now
+    }
+}
+
+/// What one leading parser node did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeTrace {
+    /// Its name.
+    pub name: String,
+    /// Whether it took the event.
+    pub ok: bool,
+    /// What it set.
+    pub changes: Vec<Change>,
+}
+
+/// What one stage did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StageTrace {
+    /// Its name, such as `s01-parse`.
+    pub name: String,
+    /// The nodes that the event reached, in order.
+    pub nodes: Vec<NodeTrace>,
+}
+
+/// What one scenario said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ScenarioTrace {
+    /// Its name.
+    pub name: String,
+    /// Whether its filter held; `Err` with the reason when it failed.
+    pub held: Result<bool, String>,
+    /// The value that tells its buckets apart, when the filter held.
+    pub group: Option<String>,
+    /// The value of `distinct`, when the filter held and the scenario has one.
+    pub distinct: Option<String>,
+}
+
+/// How one line or request travelled.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Trace {
+    /// The parsers, stage by stage.
+    pub stages: Vec<StageTrace>,
+    /// Why the scenarios did not see the event; empty when they did.
+    pub stopped: String,
+    /// The scenarios, in order.
+    pub scenarios: Vec<ScenarioTrace>,
+    /// Expressions of parsers that failed.
+    pub errors: Vec<String>,
+}
+
+impl Trace {
+    pub(crate) fn stage(&mut self, name: &str) {
+        self.stages.push(StageTrace {
+            name: name.to_owned(),
+            nodes: Vec::new(),
+        });
+    }
+
+    pub(crate) fn node(&mut self, name: &str, ok: bool, changes: Vec<Change>) {
+        if let Some(stage) = self.stages.last_mut() {
+            stage.nodes.push(NodeTrace {
+                name: name.to_owned(),
+                ok,
+                changes,
+            });
+        }
+    }
+
+    pub(crate) fn error(&mut self, error: &expr::EvalError) {
+        self.errors.push(error.to_string());
+    }
+}
+
+impl fmt::Display for Trace {
+    /// Stages, parsers and fields, indented; scenarios whose filter held.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for stage in &self.stages {
+            writeln!(f, "{}", stage.name)?;
+            for node in &stage.nodes {
+                writeln!(f, "  {} {}", if node.ok { "+" } else { "-" }, node.name)?;
+                for change in &node.changes {
+                    writeln!(f, "      {} = {}", change.field, change.value)?;
+                }
+            }
+        }
+        for error in &self.errors {
+            writeln!(f, "  ! {error}")?;
+        }
+        if !self.stopped.is_empty() {
+            writeln!(f, "stopped: {}", self.stopped)?;
+        }
+        writeln!(f, "scenarios")?;
+        for scenario in &self.scenarios {
+            match &scenario.held {
+                Ok(false) => {}
+                Ok(true) => {
+                    write!(f, "  + {}", scenario.name)?;
+                    if let Some(group) = &scenario.group {
+                        write!(f, " bucket {group:?}")?;
+                    }
+                    if let Some(distinct) = &scenario.distinct {
+                        write!(f, " distinct {distinct:?}")?;
+                    }
+                    writeln!(f)?;
+                }
+                Err(error) => writeln!(f, "  ! {}: {error}", scenario.name)?,
+            }
+        }
+        let silent = self.scenarios.iter().filter(|one| one.held == Ok(false)).count();
+        writeln!(f, "  - {silent} others did not match")
+    }
+}

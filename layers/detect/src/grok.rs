@@ -1,0 +1,232 @@
+//! Grok: regular expressions with named parts.
+//!
+//! For: `%{NAME}` stands for a pattern of the library, `%{NAME:field}` keeps what it
+//! matched. Semantics are those of CrowdSec's engine: one namespace, the first
+//! definition of a name counts; a kept group that took no part in the match is the
+//! empty string; an outer field hides an inner one of the same name, otherwise the
+//! last one counts; a pattern that keeps nothing fails always; names that are not
+//! words are not expanded. Refuses: cycles, unknown names, expansions beyond
+//! [`MAX_EXPANDED`]. On failure: [`GrokError`], at compile time only.
+
+use std::collections::HashMap;
+
+use expr::go_regex;
+use regex::bytes::{CaptureLocations, Regex};
+
+/// The longest expansion in bytes.
+pub const MAX_EXPANDED: usize = 64 * 1024;
+/// How deep patterns may refer to patterns.
+const MAX_DEPTH: usize = 32;
+
+/// Why a grok pattern cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum GrokError {
+    /// A name is not in the library.
+    #[error("expand the grok pattern: no pattern is named {0}")]
+    Unknown(String),
+    /// Patterns refer to each other in a circle, or too deeply.
+    #[error("expand the grok pattern {0}: it refers to itself or is nested too deeply")]
+    Deep(String),
+    /// The expansion is too long.
+    #[error("expand the grok pattern: it grows beyond {MAX_EXPANDED} bytes")]
+    Long,
+    /// The result is not a regular expression.
+    #[error("compile the grok pattern")]
+    Regex(#[from] go_regex::RegexError),
+}
+
+/// Named patterns; one namespace for all rule files of a phase.
+#[derive(Clone, Debug, Default)]
+pub struct Library {
+    patterns: HashMap<String, String>,
+}
+
+impl Library {
+    /// Adds a pattern; whether the name was new. The first definition stays.
+    pub fn add(&mut self, name: &str, pattern: &str) -> bool {
+        let fresh = !self.patterns.contains_key(name);
+        if fresh {
+            self.patterns.insert(name.to_owned(), pattern.to_owned());
+        }
+        fresh
+    }
+
+    /// The pattern of this name, unexpanded.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.patterns.get(name).map(String::as_str)
+    }
+
+    /// Compiles a pattern that is written out.
+    ///
+    /// # Errors
+    /// [`GrokError`], see its variants.
+    pub fn compile(&self, pattern: &str) -> Result<Grok, GrokError> {
+        let mut expansion = Expansion {
+            library: self,
+            text: String::new(),
+            fields: Vec::new(),
+            hidden: Vec::new(),
+        };
+        expansion.expand(pattern, 0)?;
+        let regex = go_regex::compile(expansion.text.as_bytes())?;
+        Ok(Grok::new(regex, &expansion.fields))
+    }
+
+    /// Compiles a pattern of the library.
+    ///
+    /// # Errors
+    /// [`GrokError`], see its variants.
+    pub fn compile_named(&self, name: &str) -> Result<Grok, GrokError> {
+        let unknown = || GrokError::Unknown(name.to_owned());
+        self.compile(self.get(name).ok_or_else(unknown)?)
+    }
+}
+
+/// A compiled grok.
+#[derive(Clone, Debug)]
+pub struct Grok {
+    regex: Regex,
+    /// Field names and the groups that feed them.
+    fields: Vec<(String, usize)>,
+}
+
+impl Grok {
+    fn new(regex: Regex, kept: &[(String, String)]) -> Self {
+        let group = |name: &str| regex.capture_names().position(|found| found == Some(name));
+        let mut fields: Vec<(String, usize)> = Vec::new();
+        for (field, name) in kept {
+            let Some(at) = group(name) else { continue };
+            match fields.iter_mut().find(|(known, _)| known == field) {
+                Some(known) => known.1 = at,
+                None => fields.push((field.clone(), at)),
+            }
+        }
+        Self { regex, fields }
+    }
+
+    /// The names of the fields that a match sets, each once.
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.fields.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Room for a match, to be reused.
+    #[must_use]
+    pub fn room(&self) -> CaptureLocations {
+        self.regex.capture_locations()
+    }
+
+    /// Matches `text`: calls `set` with each field's place in [`Grok::fields`] and its
+    /// value, and answers whether it matched. `room` must be this grok's own.
+    pub fn run(&self, text: &[u8], room: &mut CaptureLocations, mut set: impl FnMut(usize, &[u8])) -> bool {
+        let text = &*go_regex::readable(text);
+        if self.fields.is_empty() || self.regex.captures_read(room, text).is_none() {
+            return false;
+        }
+        for (place, (_, group)) in self.fields.iter().enumerate() {
+            let found = room.get(*group).and_then(|(start, end)| text.get(start..end));
+            set(place, found.unwrap_or(b""));
+        }
+        true
+    }
+}
+
+struct Expansion<'l> {
+    library: &'l Library,
+    text: String,
+    /// Field and group name, in the order of the groups.
+    fields: Vec<(String, String)>,
+    /// Fields of the references that are being expanded.
+    hidden: Vec<String>,
+}
+
+/// A reference in a pattern: `%{name}` or `%{name:field}`.
+struct Reference<'p> {
+    before: &'p str,
+    name: &'p str,
+    field: Option<&'p str>,
+    after: &'p str,
+}
+
+fn word(text: &str) -> usize {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    text.as_bytes().iter().take_while(|byte| is_word(byte)).count()
+}
+
+/// The first reference in `pattern` whose names are words.
+fn reference(pattern: &str) -> Option<Reference<'_>> {
+    for (at, _) in pattern.match_indices("%{") {
+        let (before, rest) = pattern.split_at_checked(at)?;
+        let rest = rest.strip_prefix("%{")?;
+        let (name, rest) = rest.split_at_checked(word(rest))?;
+        if name.is_empty() {
+            continue;
+        }
+        if let Some(after) = rest.strip_prefix('}') {
+            return Some(Reference {
+                before,
+                name,
+                field: None,
+                after,
+            });
+        }
+        let Some(rest) = rest.strip_prefix(':') else {
+            continue;
+        };
+        let (field, rest) = rest.split_at_checked(word(rest))?;
+        if let (false, Some(after)) = (field.is_empty(), rest.strip_prefix('}')) {
+            return Some(Reference {
+                before,
+                name,
+                field: Some(field),
+                after,
+            });
+        }
+    }
+    None
+}
+
+impl Expansion<'_> {
+    fn expand(&mut self, pattern: &str, depth: usize) -> Result<(), GrokError> {
+        let mut rest = pattern;
+        while let Some(found) = reference(rest) {
+            self.push(found.before)?;
+            let inner = self.library.get(found.name);
+            let inner = inner.ok_or_else(|| GrokError::Unknown(found.name.to_owned()))?;
+            if depth >= MAX_DEPTH {
+                return Err(GrokError::Deep(found.name.to_owned()));
+            }
+            let field = found.field.filter(|field| !self.hidden.iter().any(|known| known == field));
+            match field {
+                Some(field) => {
+                    let group = format!("grok{}", self.fields.len());
+                    self.push("(?P<")?;
+                    self.push(&group)?;
+                    self.push(">")?;
+                    self.fields.push((field.to_owned(), group));
+                    self.hidden.push(field.to_owned());
+                    self.expand(inner, depth + 1)?;
+                    self.hidden.pop();
+                }
+                None => {
+                    self.push("(?:")?;
+                    self.expand(inner, depth + 1)?;
+                }
+            }
+            self.push(")")?;
+            rest = found.after;
+        }
+        self.push(rest)
+    }
+
+    fn push(&mut self, text: &str) -> Result<(), GrokError> {
+        if self.text.len() + text.len() > MAX_EXPANDED {
+            return Err(GrokError::Long);
+        }
+        self.text.push_str(text);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

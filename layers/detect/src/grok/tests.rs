@@ -1,0 +1,106 @@
+use super::*;
+
+fn library(patterns: &[(&str, &str)]) -> Library {
+    let mut library = Library::default();
+    for (name, pattern) in patterns {
+        library.add(name, pattern);
+    }
+    library
+}
+
+fn run(grok: &Grok, text: &str) -> Option<Vec<(String, String)>> {
+    let names: Vec<String> = grok.fields().map(str::to_owned).collect();
+    let mut found = Vec::new();
+    let matched = grok.run(text.as_bytes(), &mut grok.room(), |place, value| {
+        found.push((names[place].clone(), String::from_utf8_lossy(value).into_owned()));
+    });
+    matched.then_some(found)
+}
+
+fn pairs(found: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
+    Some(found.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect())
+}
+
+#[test]
+fn fields_are_kept_and_groups_without_a_part_are_empty() {
+    let library = library(&[("WORD", r"\b\w+\b"), ("INT", "[0-9]+"), ("PAIR", "%{WORD:key}=%{INT:value}")]);
+    let grok = library.compile("^(%{WORD:who} )?says %{PAIR}$").unwrap();
+    assert_eq!(run(&grok, "bob says a=1"), pairs(&[("who", "bob"), ("key", "a"), ("value", "1")]));
+    assert_eq!(run(&grok, "says a=1"), pairs(&[("who", ""), ("key", "a"), ("value", "1")]));
+    assert_eq!(run(&grok, "says a=x"), None);
+}
+
+#[test]
+fn an_outer_field_hides_an_inner_one_and_else_the_last_counts() {
+    let library = library(&[("INT", "[0-9]+"), ("TWO", "%{INT:n}-%{INT:n}")]);
+    let last = library.compile("%{TWO}").unwrap();
+    assert_eq!(run(&last, "1-2"), pairs(&[("n", "2")]));
+    let outer = library.compile("%{TWO:n}").unwrap();
+    assert_eq!(run(&outer, "1-2"), pairs(&[("n", "1-2")]));
+}
+
+#[test]
+fn a_pattern_that_keeps_nothing_fails() {
+    let library = library(&[("INT", "[0-9]+")]);
+    assert_eq!(run(&library.compile("%{INT}").unwrap(), "1"), None);
+}
+
+#[test]
+fn the_first_definition_of_a_name_counts() {
+    let mut library = library(&[("A", "a")]);
+    assert!(!library.add("A", "b"));
+    assert_eq!(run(&library.compile("%{A:x}").unwrap(), "ba"), pairs(&[("x", "a")]));
+}
+
+#[test]
+fn names_that_are_no_words_stay_literal() {
+    let library = library(&[("IP", "[0-9.]+")]);
+    let grok = library.compile("%{IP:src-ip} %{IP:a}").unwrap();
+    assert_eq!(run(&grok, "%{IP:src-ip} 1.2"), pairs(&[("a", "1.2")]));
+}
+
+#[test]
+fn circles_unknown_names_and_bombs_are_refused() {
+    let mut circle = library(&[("A", "%{B}"), ("B", "%{A}")]);
+    assert_eq!(circle.compile("%{A:x}").unwrap_err(), GrokError::Deep("A".to_owned()));
+    assert_eq!(circle.compile("%{C}").unwrap_err(), GrokError::Unknown("C".to_owned()));
+    circle.add("L0", "aaaaaaaaaa");
+    for level in 1..20 {
+        circle.add(&format!("L{level}"), &format!("%{{L{0}}}%{{L{0}}}", level - 1));
+    }
+    assert_eq!(circle.compile("%{L19:x}").unwrap_err(), GrokError::Long);
+    assert!(matches!(circle.compile("%{L0:x}("), Err(GrokError::Regex(_))));
+}
+
+#[test]
+fn classes_are_ascii_as_in_go() {
+    let library = library(&[("W", r"\w+"), ("D", r"\d+")]);
+    assert_eq!(run(&library.compile("^%{W:w}$").unwrap(), "ä"), None);
+    assert_eq!(run(&library.compile("^%{D:d}$").unwrap(), "٣"), None);
+}
+
+#[test]
+fn truncated_and_mutated_patterns_never_panic() {
+    let library = library(&[("WORD", r"\b\w+\b"), ("INT", "[0-9]+")]);
+    let pattern = r#"^(%{WORD:who} )?\[%{INT:n}\] (?:%{WORD:x}|-){1,3}[^"]*$"#;
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for end in 0..pattern.len() {
+        let _ = library.compile(&pattern[..end]);
+    }
+    for _ in 0..300 {
+        let mut bytes = pattern.as_bytes().to_vec();
+        let at = usize::try_from(next() % bytes.len() as u64).unwrap();
+        bytes[at] = b"%{}:()[]|*+?\\^$-a0"[usize::try_from(next() % 18).unwrap()];
+        if let Ok(text) = core::str::from_utf8(&bytes) {
+            if let Ok(grok) = library.compile(text) {
+                let _ = run(&grok, "bob [12] x-");
+            }
+        }
+    }
+}

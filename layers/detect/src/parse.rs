@@ -1,0 +1,84 @@
+//! Parsers: stages of nodes that turn a line into an event.
+//!
+//! For: running compiled nodes in CrowdSec's order and with its meaning of success.
+//! Refuses: enrichment that needs the outside; such a method sets nothing and is
+//! counted. Assumes: nodes are sorted by stage and file. On failure: an expression
+//! that fails makes its node fail and is counted; an event that no stage takes is
+//! dropped, which is an ordinary answer.
+//!
+//! The order within a node is fixed: filter, whitelist, grok with its statics, stash,
+//! children, statics, `onsuccess`.
+
+mod compile;
+mod enrich;
+mod node;
+mod stash;
+
+pub(crate) use compile::{Compiler, Unusable};
+pub(crate) use node::{Node, Rooms, Run, evaluate};
+pub(crate) use stash::Stashes;
+
+use crate::event::slot;
+
+/// Compiled parser nodes, by stage.
+#[derive(Debug, Default)]
+pub(crate) struct Stages {
+    /// Stage names in the order of their names, each with its nodes.
+    pub(crate) stages: Vec<(String, Vec<Node>)>,
+    /// How many groks there are; each has a room in a scratch.
+    pub(crate) groks: usize,
+}
+
+/// What became of a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Parsed {
+    /// An event: give it to the scenarios.
+    Event,
+    /// An event that a whitelist exempts.
+    Whitelisted,
+    /// No parser took it.
+    Dropped,
+}
+
+impl Stages {
+    /// Runs every stage over the event of `run`.
+    pub(crate) fn run(&self, run: &mut Run<'_>) -> Parsed {
+        let last = self.stages.len().saturating_sub(1);
+        for (at, (stage, nodes)) in self.stages.iter().enumerate() {
+            run.enter(stage);
+            let mut taken = false;
+            let mut moved = false;
+            for node in nodes {
+                let ok = run.top(node);
+                taken |= ok;
+                if ok && node.next_stage && at != last {
+                    moved = true;
+                    break;
+                }
+            }
+            if !taken || (at != last && !moved) {
+                return Parsed::Dropped;
+            }
+        }
+        if run.env.event.whitelisted {
+            Parsed::Whitelisted
+        } else if self.stages.is_empty() {
+            Parsed::Dropped
+        } else {
+            Parsed::Event
+        }
+    }
+
+    /// Rooms for the captures of every grok, filled as they are used.
+    pub(crate) fn rooms(&self) -> Rooms {
+        Rooms::new(self.groks)
+    }
+}
+
+/// The slot that a grok's `apply_on` names, as a name: `Line.Raw` or a parsed field.
+fn apply_on(slots: &mut crate::event::Slots, text: &str) -> expr::SlotId {
+    match text {
+        "Line.Raw" | "evt.Line.Raw" => slot::LINE_RAW,
+        other => slots.intern(crate::event::Space::Parsed, other),
+    }
+}

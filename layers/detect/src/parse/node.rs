@@ -1,0 +1,339 @@
+//! One compiled node, and how it runs.
+
+use std::net::IpAddr;
+
+use expr::{Expr, SlotId, Value};
+use regex::bytes::CaptureLocations;
+use vocab::{Cidr, Timestamp};
+
+use super::enrich::{self, Method};
+use crate::event::slot;
+use crate::explain::{Change, Trace};
+use crate::gotime::Dates;
+use crate::grok::Grok;
+use crate::program::env::EventEnv;
+
+/// A compiled parser node.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// Its name, empty for children.
+    pub(crate) name: String,
+    pub(crate) filter: Option<Expr>,
+    pub(crate) whitelist: Option<Whitelist>,
+    pub(crate) grok: Option<GrokStep>,
+    pub(crate) stash: Vec<StashStep>,
+    pub(crate) children: Vec<Node>,
+    pub(crate) statics: Vec<Static>,
+    pub(crate) next_stage: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct GrokStep {
+    pub(crate) grok: Grok,
+    /// The slots of the grok's fields, in its order.
+    pub(crate) slots: Vec<SlotId>,
+    pub(crate) input: Input,
+    pub(crate) statics: Vec<Static>,
+    /// Its room in the scratch.
+    pub(crate) room: usize,
+}
+
+#[derive(Debug)]
+pub(crate) enum Input {
+    Slot(SlotId),
+    Expression(Expr),
+}
+
+#[derive(Debug)]
+pub(crate) struct StashStep {
+    pub(crate) name: String,
+    pub(crate) key: Expr,
+    pub(crate) value: Expr,
+}
+
+#[derive(Debug)]
+pub(crate) struct Whitelist {
+    pub(crate) reason: String,
+    pub(crate) ranges: Vec<Cidr>,
+    pub(crate) expressions: Vec<Expr>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Static {
+    pub(crate) target: Target,
+    pub(crate) value: StaticValue,
+}
+
+#[derive(Debug)]
+pub(crate) enum Target {
+    Slot(SlotId),
+    Method(Method),
+    /// A place that does not exist: nothing is set.
+    Nowhere,
+}
+
+#[derive(Debug)]
+pub(crate) enum StaticValue {
+    Constant(Box<[u8]>),
+    Slot(SlotId),
+    Expression(Expr),
+}
+
+/// Captures of every grok of a program, made when first used.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms {
+    rooms: Vec<Option<CaptureLocations>>,
+}
+
+impl Rooms {
+    pub(crate) fn new(count: usize) -> Self {
+        let mut rooms = Vec::new();
+        rooms.resize_with(count, || None);
+        Self { rooms }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
+    }
+}
+
+/// A line on its way through the nodes.
+#[derive(Debug)]
+pub(crate) struct Run<'r> {
+    pub(crate) env: EventEnv<'r>,
+    pub(crate) rooms: &'r mut Rooms,
+    pub(crate) dates: &'r Dates,
+    /// How many expressions failed.
+    pub(crate) errors: &'r mut u64,
+    pub(crate) trace: Option<&'r mut Trace>,
+    /// The date that the line says, once a static has read it.
+    pub(crate) date: Option<Timestamp>,
+    /// The text a grok reads or a static writes, reused.
+    pub(crate) text: &'r mut Vec<u8>,
+}
+
+impl Run<'_> {
+    pub(crate) fn enter(&mut self, stage: &str) {
+        if let Some(trace) = &mut self.trace {
+            trace.stage(stage);
+        }
+    }
+
+    /// Runs a leading node and notes it for `explain`.
+    pub(crate) fn top(&mut self, node: &Node) -> bool {
+        if self.trace.is_none() {
+            return self.node(node);
+        }
+        let before = Change::snapshot(self.env.event, &self.env.ground.slots);
+        let ok = self.node(node);
+        let changes = Change::since(&before, self.env.event, &self.env.ground.slots);
+        if let Some(trace) = &mut self.trace {
+            trace.node(&node.name, ok, changes);
+        }
+        ok
+    }
+
+    fn node(&mut self, node: &Node) -> bool {
+        if let Some(filter) = &node.filter {
+            if !self.truth(filter) {
+                return false;
+            }
+        }
+        let whitelisted = node.whitelist.as_ref().map(|whitelist| self.whitelist(whitelist));
+        let mut state = true;
+        let mut own_grok = false;
+        if let Some(step) = &node.grok {
+            own_grok = self.grok(step);
+            state = own_grok;
+        }
+        if own_grok || node.grok.is_none() {
+            for step in &node.stash {
+                self.stash(step);
+            }
+        }
+        for child in &node.children {
+            if self.node(child) {
+                state = true;
+                if node.next_stage {
+                    break;
+                }
+            } else if !own_grok {
+                state = false;
+            }
+        }
+        if state && whitelisted.unwrap_or(true) {
+            for assignment in &node.statics {
+                self.assign(assignment);
+            }
+        }
+        state
+    }
+
+    fn truth(&mut self, filter: &Expr) -> bool {
+        match filter.run_truth(&mut self.env) {
+            Ok(answer) => answer,
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&mut self, error: &expr::EvalError) -> bool {
+        *self.errors += 1;
+        if let Some(trace) = &mut self.trace {
+            trace.error(error);
+        }
+        false
+    }
+
+    fn whitelist(&mut self, whitelist: &Whitelist) -> bool {
+        let address = core::str::from_utf8(self.env.event.text(slot::META_SOURCE_IP))
+            .ok()
+            .and_then(|text| text.parse::<IpAddr>().ok());
+        let in_range = address.is_some_and(|address| whitelist.ranges.iter().any(|range| range.contains(address)));
+        let exempt = in_range || whitelist.expressions.iter().any(|expression| self.truth(expression));
+        if exempt && !self.env.event.whitelisted {
+            self.env.event.whitelisted = true;
+            self.env.event.set(slot::WHITELIST_REASON, whitelist.reason.as_bytes());
+        }
+        exempt
+    }
+
+    fn grok(&mut self, step: &GrokStep) -> bool {
+        self.text.clear();
+        match &step.input {
+            Input::Slot(slot) => self.text.extend_from_slice(self.env.event.text(*slot)),
+            Input::Expression(expression) => {
+                match evaluate(expression, &mut self.env, self.text) {
+                    Ok(true) => {}
+                    Ok(false) => return false,
+                    Err(error) => return self.failed(&error),
+                }
+            }
+        }
+        let Some(room) = self.rooms.rooms.get_mut(step.room) else {
+            return false;
+        };
+        let room = room.get_or_insert_with(|| step.grok.room());
+        let event = &mut *self.env.event;
+        let matched = step.grok.run(self.text, room, |place, value| {
+            if let Some(slot) = step.slots.get(place) {
+                event.set(*slot, value);
+            }
+        });
+        if matched {
+            for assignment in &step.statics {
+                self.assign(assignment);
+            }
+        }
+        matched
+    }
+
+    fn stash(&mut self, step: &StashStep) {
+        let mut key = Vec::new();
+        let mut value = Vec::new();
+        let done = evaluate(&step.key, &mut self.env, &mut key)
+            .and_then(|known| Ok(known && evaluate(&step.value, &mut self.env, &mut value)?));
+        match done {
+            Ok(true) => {
+                if let Ok(mut stashes) = self.env.ground.stashes.lock() {
+                    stashes.put(step.name.as_bytes(), &key, &value, None, self.env.now);
+                }
+            }
+            Ok(false) => {}
+            Err(error) => {
+                self.failed(&error);
+            }
+        }
+    }
+
+    fn assign(&mut self, assignment: &Static) {
+        let target = match &assignment.target {
+            Target::Nowhere => return,
+            target => target,
+        };
+        match (&assignment.value, target) {
+            // The commonest kind, without a copy.
+            (StaticValue::Slot(from), Target::Slot(to)) => {
+                if !self.env.event.text(*from).is_empty() {
+                    self.env.event.alias(*to, *from);
+                }
+                return;
+            }
+            (StaticValue::Constant(value), Target::Slot(to)) => {
+                if !value.is_empty() {
+                    self.env.event.set(*to, value);
+                }
+                return;
+            }
+            _ => {}
+        }
+        self.text.clear();
+        match &assignment.value {
+            StaticValue::Constant(value) => self.text.extend_from_slice(value),
+            StaticValue::Slot(from) => self.text.extend_from_slice(self.env.event.text(*from)),
+            StaticValue::Expression(expression) => {
+                match evaluate(expression, &mut self.env, self.text) {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => {
+                        self.failed(&error);
+                        return;
+                    }
+                }
+            }
+        }
+        match target {
+            Target::Slot(to) if !self.text.is_empty() => self.env.event.set(*to, self.text),
+            Target::Slot(_) | Target::Nowhere => {}
+            Target::Method(method) => self.enrich(*method),
+        }
+    }
+
+    fn enrich(&mut self, method: Method) {
+        if self.text.is_empty() && method != Method::ParseDate {
+            return;
+        }
+        match method {
+            Method::ParseDate => {
+                let event = &mut *self.env.event;
+                let date = self.dates.parse(self.text, event.text(slot::STR_TIME_FORMAT), self.env.now);
+                let text = date.map_or_else(|| self.env.now.to_string(), |date| date.to_string());
+                self.date = date.map(|date| date.time).or(self.date);
+                event.set(slot::ENRICHED_MARSHALED_TIME, text.as_bytes());
+            }
+            Method::UnmarshalJson => {
+                if let Some(message) = enrich::json_object(self.text) {
+                    self.env.event.unmarshaled = Some(message);
+                }
+            }
+            Method::Outside => {}
+        }
+    }
+}
+
+/// Evaluates an expression to a text as a static writes it; `false` when its value is
+/// none.
+pub(crate) fn evaluate(
+    expression: &Expr,
+    env: &mut EventEnv<'_>,
+    into: &mut Vec<u8>,
+) -> Result<bool, expr::EvalError> {
+    if expression.is_pure() {
+        expression.eval(env).map(|value| as_text(&value, into))
+    } else {
+        expression.run(env).map(|value| as_text(&value, into))
+    }
+}
+
+/// A value as a static writes it: strings as they are, whole numbers in decimal,
+/// others with six digits; `false` for what is not written at all.
+fn as_text(value: &Value<'_>, into: &mut Vec<u8>) -> bool {
+    use std::io::Write as _;
+    into.clear();
+    match value {
+        Value::Str(text) => into.extend_from_slice(text),
+        Value::Int(number) => return write!(into, "{number}").is_ok(),
+        Value::Float(number) => return write!(into, "{number:.6}").is_ok(),
+        _ => return false,
+    }
+    true
+}

@@ -1,0 +1,287 @@
+//! A program: rules compiled, immutable, shared by every thread.
+//!
+//! For: turning a request ([`Program::observe`]) or a log line ([`Program::line`]) into
+//! [`Pour`]s. Refuses: state; what changes from event to event lies in a [`Scratch`],
+//! one per thread. Assumes: time comes with the event. On failure: a rule that does not
+//! compile is a [`Fault`](crate::rules::Fault) and is left out; an expression that fails at run time is
+//! counted and the event goes no further through the scenarios, as in CrowdSec.
+
+mod build;
+pub(crate) mod env;
+mod http;
+mod queue;
+mod scenario;
+mod scratch;
+
+use vocab::{HttpEvent, Timestamp};
+
+pub use http::DIFFERENCES;
+pub use scratch::{Counted, Occurring, Scratch, Seen};
+
+use crate::bucket::BucketSpec;
+use crate::event::{Slots, Space, slot};
+use crate::explain::{ScenarioTrace, Trace};
+use crate::gotime::Dates;
+use crate::parse::{Parsed, Run, Stages};
+use env::{EventEnv, Ground};
+use scenario::{Scenario, Sieve};
+use std::sync::Arc;
+
+/// A log line and where it came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'l> {
+    /// Its bytes without the line end.
+    pub text: &'l [u8],
+    /// The source's labels; `type` says which parsers look at it.
+    pub labels: &'l [(&'l str, &'l str)],
+    /// The file or stream it came from.
+    pub source: &'l str,
+    /// The kind of source, such as `file`.
+    pub module: &'l str,
+    /// When it was read.
+    pub received: Timestamp,
+    /// Whether the event's time is the one the line says (replay) rather than
+    /// when it was received (live).
+    pub replay: bool,
+}
+
+/// Compiled rules.
+#[derive(Debug)]
+pub struct Program {
+    ground: Arc<Ground>,
+    stages: Stages,
+    postoverflows: Stages,
+    scenarios: Vec<Scenario>,
+    sieve: Sieve,
+    specs: Arc<[BucketSpec]>,
+    dates: Dates,
+    /// What buckets keep beside meta, because a bucket test reads it.
+    keeps: Keeps,
+    /// Whether live events carry `evt.Meta.timestamp` because a rule reads it.
+    stamps: bool,
+    live: bool,
+}
+
+/// How a program is compiled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// For live traffic: buckets tell IPv6 sources apart by their /64. Otherwise, in
+    /// replay, by their address.
+    pub live: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { live: true }
+    }
+}
+
+/// Which fields beside meta a bucket keeps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Keeps {
+    parsed: bool,
+    enriched: bool,
+}
+
+impl Program {
+    /// The scenarios as the shards need them, by their id.
+    #[must_use]
+    pub fn specs(&self) -> &Arc<[BucketSpec]> {
+        &self.specs
+    }
+
+    /// How many leading parser nodes there are, postoverflows not counted.
+    #[must_use]
+    pub fn parsers(&self) -> usize {
+        self.stages.stages.iter().map(|(_, nodes)| nodes.len()).sum()
+    }
+
+    /// How many leading postoverflow nodes there are.
+    #[must_use]
+    pub fn postoverflows(&self) -> usize {
+        self.postoverflows.stages.iter().map(|(_, nodes)| nodes.len()).sum()
+    }
+
+    /// The names of fields, for reading an event.
+    #[must_use]
+    pub fn slots(&self) -> &Slots {
+        &self.ground.slots
+    }
+
+    /// Looks at a request that the edge answered.
+    pub fn observe<'s>(&'s self, http: &HttpEvent<'_>, scratch: &'s mut Scratch) -> Seen<'s> {
+        self.request(http, scratch, None)
+    }
+
+    /// The same, writing down what each scenario said.
+    pub fn explain_request<'s>(&'s self, http: &HttpEvent<'_>, scratch: &'s mut Scratch, trace: &mut Trace) -> Seen<'s> {
+        self.request(http, scratch, Some(trace))
+    }
+
+    fn request<'s>(&'s self, http: &HttpEvent<'_>, scratch: &'s mut Scratch, mut trace: Option<&mut Trace>) -> Seen<'s> {
+        scratch.begin(&self.ground.slots);
+        http::fill(&mut scratch.event, http, &mut scratch.text);
+        if self.stamps {
+            scratch.stamp();
+        }
+        if self.live {
+            scratch.group_address(http.client);
+        }
+        if self.whitelists(scratch, http.time) {
+            if let Some(trace) = &mut trace {
+                "a whitelist exempts it".clone_into(&mut trace.stopped);
+            }
+        } else {
+            self.pour(scratch, http.time, trace);
+        }
+        scratch.seen(self, Parsed::Event)
+    }
+
+    /// Looks at a log line.
+    pub fn line<'s>(&'s self, line: &Line<'_>, scratch: &'s mut Scratch) -> Seen<'s> {
+        self.take_line(line, scratch, None)
+    }
+
+    /// The same, writing down how it travels.
+    pub fn explain<'s>(&'s self, line: &Line<'_>, scratch: &'s mut Scratch, trace: &mut Trace) -> Seen<'s> {
+        self.take_line(line, scratch, Some(trace))
+    }
+
+    fn take_line<'s>(&'s self, line: &Line<'_>, scratch: &'s mut Scratch, mut trace: Option<&mut Trace>) -> Seen<'s> {
+        scratch.begin(&self.ground.slots);
+        scratch.event.time = line.received;
+        scratch.event.set(slot::LINE_RAW, line.text);
+        scratch.event.set(slot::LINE_SRC, line.source.as_bytes());
+        scratch.event.set(slot::LINE_MODULE, line.module.as_bytes());
+        for (name, value) in line.labels {
+            scratch.event.set_named(&self.ground.slots, Space::Label, name.as_bytes(), value.as_bytes());
+        }
+        let parsed = self.parse(line, scratch, trace.as_deref_mut());
+        match parsed {
+            Parsed::Event => self.pour(scratch, line.received, trace),
+            Parsed::Whitelisted | Parsed::Dropped => {
+                if let Some(trace) = trace {
+                    let why = match parsed {
+                        Parsed::Whitelisted => "a whitelist exempts it",
+                        _ => "no parser of a stage took it",
+                    };
+                    why.clone_into(&mut trace.stopped);
+                }
+            }
+        }
+        scratch.seen(self, parsed)
+    }
+
+    fn parse(&self, line: &Line<'_>, scratch: &mut Scratch, trace: Option<&mut Trace>) -> Parsed {
+        scratch.fit(&self.stages);
+        let mut run = Run {
+            env: EventEnv {
+                event: &mut scratch.event,
+                ground: &self.ground,
+                memo: &scratch.memo,
+                now: line.received,
+            },
+            rooms: &mut scratch.rooms,
+            dates: &self.dates,
+            errors: &mut scratch.counted.errors,
+            trace,
+            text: &mut scratch.text,
+            date: None,
+        };
+        let parsed = self.stages.run(&mut run);
+        if let (Some(date), true) = (run.date, line.replay) {
+            scratch.event.time = date;
+        }
+        parsed
+    }
+
+    /// Whether a whitelist of the last stage exempts a live event.
+    fn whitelists(&self, scratch: &mut Scratch, now: Timestamp) -> bool {
+        let Some((_, nodes)) = self.stages.stages.last() else {
+            return false;
+        };
+        let mut exempt = false;
+        for node in nodes.iter().filter(|node| node.whitelist.is_some()) {
+            let mut run = Run {
+                env: EventEnv {
+                    event: &mut scratch.event,
+                    ground: &self.ground,
+                    memo: &scratch.memo,
+                    now,
+                },
+                rooms: &mut scratch.rooms,
+                dates: &self.dates,
+                errors: &mut scratch.counted.errors,
+                trace: None,
+                text: &mut scratch.text,
+                date: None,
+            };
+            run.top(node);
+            exempt |= scratch.event.whitelisted;
+        }
+        exempt
+    }
+
+    /// Asks the scenarios, in their order.
+    fn pour(&self, scratch: &mut Scratch, now: Timestamp, mut trace: Option<&mut Trace>) {
+        let group = scratch.group.take();
+        self.sieve.choose(&scratch.event, trace.is_some(), &mut scratch.chosen);
+        let chosen = core::mem::take(&mut scratch.chosen);
+        for (at, scenario) in chosen.iter(&self.scenarios) {
+            let mut env = EventEnv {
+                event: &mut scratch.event,
+                ground: &self.ground,
+                memo: &scratch.memo,
+                now,
+            };
+            let held = scenario.filter.run_truth(&mut env);
+            scratch.counted.filters += 1;
+            match &held {
+                Ok(true) => {
+                    let (pour, values) = scenario.pour(at, &mut env, &group, scratch.seed, trace.is_some());
+                    match pour {
+                        Ok(pour) => scratch.pours.push(pour),
+                        Err(_) => scratch.counted.errors += 1,
+                    }
+                    if let Some(trace) = &mut trace {
+                        trace.scenarios.push(ScenarioTrace {
+                            name: scenario.name.clone(),
+                            held: Ok(true),
+                            group: values.group,
+                            distinct: values.distinct,
+                        });
+                    }
+                }
+                other => {
+                    if let Some(trace) = &mut trace {
+                        trace.scenarios.push(ScenarioTrace {
+                            name: scenario.name.clone(),
+                            held: other.clone().map_err(|error| error.to_string()),
+                            group: None,
+                            distinct: None,
+                        });
+                    }
+                }
+            }
+            if held.is_err() {
+                scratch.counted.errors += 1;
+                break;
+            }
+        }
+        scratch.chosen = chosen;
+        scratch.group = group;
+    }
+
+    pub(crate) fn scope_value(&self, id: usize, scratch: &mut scratch::Parts<'_>) -> Option<Box<str>> {
+        let scenario = self.scenarios.get(id)?;
+        scenario.scope_value(&mut EventEnv {
+            event: scratch.event,
+            ground: &self.ground,
+            memo: scratch.memo,
+            now: scratch.now,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

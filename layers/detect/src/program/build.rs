@@ -1,0 +1,219 @@
+//! From rules to a program.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use expr::{Expr, Type};
+use vocab::Scope;
+
+use super::env::Ground;
+use super::queue::Test;
+use super::scenario::{Key, Scenario, Sieve};
+use super::{Keeps, Options, Program};
+use crate::bucket::{Bayes, BayesCondition, BucketKind, BucketSpec, QueueTest, ScopeRule};
+use crate::data::{DataSet, Searches, Table};
+use crate::event::{Slots, slot};
+use crate::gotime::Dates;
+use crate::grok::Library;
+use crate::parse::{Compiler, Stashes};
+use crate::rules::{DataKind, Fault, Prior, RuleSet, ScenarioDoc, ScenarioKind, Text};
+
+/// Expressions over a bucket, before there is a ground to evaluate them on.
+struct Tests {
+    condition: Option<Expr>,
+    overflow_filter: Option<Expr>,
+    priors: Vec<(Expr, Prior)>,
+}
+
+impl Program {
+    /// Compiles rules over their data files. What cannot be compiled is left out and
+    /// named in the faults; those of loading stay in [`RuleSet::faults`].
+    #[must_use]
+    pub fn build(rules: &RuleSet, data: &DataSet, options: &Options) -> (Self, Vec<Fault>) {
+        let data = data.clone();
+        let mut faults = Vec::new();
+        let mut slots = Slots::default();
+        let mut stashes = Stashes::default();
+        let mut library = Library::default();
+        for (name, pattern) in &rules.patterns {
+            library.add(name, pattern);
+        }
+        let mut after = library.clone();
+        let stages = Compiler::new(&mut slots, &mut library, &mut stashes, &mut faults).stages(&rules.parsers);
+        let mut compiler = Compiler::new(&mut slots, &mut after, &mut stashes, &mut faults);
+        let postoverflows = compiler.stages(&rules.postoverflows);
+        let mut scenarios = Vec::new();
+        let mut waiting = Vec::new();
+        let mut keeps = Keeps::default();
+        for document in &rules.scenarios {
+            if let Ok((scenario, tests)) = scenario(&mut compiler, document) {
+                keeps.read_by(document);
+                scenarios.push(scenario);
+                waiting.push((document, tests));
+            }
+        }
+        missing(&rules.data, &data, &mut faults);
+        let ground = Arc::new(ground(slots, data, stashes, rules, &mut faults));
+        let specs = waiting.into_iter().map(|(document, tests)| spec(document, tests, &ground)).collect();
+        let program = Self {
+            stamps: ground.slots.is_read(slot::META_TIMESTAMP),
+            sieve: Sieve::new(&scenarios),
+            ground,
+            stages,
+            postoverflows,
+            scenarios,
+            specs,
+            dates: Dates::default(),
+            keeps,
+            live: options.live,
+        };
+        (program, faults)
+    }
+}
+
+impl Keeps {
+    /// Bucket tests read what is kept; those that name a map read it whole.
+    fn read_by(&mut self, document: &ScenarioDoc) {
+        let priors = document.bayesian_conditions.iter().map(|prior| &prior.condition);
+        let texts = [&document.condition, &document.overflow_filter];
+        for text in texts.into_iter().flatten().chain(priors) {
+            self.parsed |= text.text.contains(".Parsed");
+            self.enriched |= text.text.contains(".Enriched");
+        }
+    }
+}
+
+fn missing(wanted: &[crate::rules::DataFile], data: &DataSet, faults: &mut Vec<Fault>) {
+    for file in wanted {
+        if file.kind != DataKind::Other && data.get(&file.dest_file).is_none() {
+            faults.push(Fault {
+                file: file.dest_file.clone(),
+                line: 0,
+                what: "this data file is not here, and counts as empty".to_owned(),
+                help: format!("Put it into a folder given with --data; it is published at {}.", file.source_url),
+            });
+        }
+    }
+}
+
+fn ground(slots: Slots, data: DataSet, stashes: Stashes, rules: &RuleSet, faults: &mut Vec<Fault>) -> Ground {
+    let fault = |file: &str, line: &[u8], what: String| Fault {
+        file: file.to_owned(),
+        line: 0,
+        what: format!("{:?}: {what}", crate::bucket::text(line)),
+        help: String::new(),
+    };
+    let searches = Searches::prepare(slots.searches(), &data, |file, line, what| {
+        faults.push(fault(file, line, what));
+    });
+    let mut tables = HashMap::new();
+    for file in rules.data.iter().filter(|file| file.kind == DataKind::Map) {
+        if let Some(lines) = data.get(&file.dest_file) {
+            let name = &file.dest_file;
+            let table = Table::new(lines, |line, what| faults.push(fault(name, line, what)));
+            tables.insert(name.clone(), table);
+        }
+    }
+    Ground {
+        slots,
+        data,
+        searches,
+        tables,
+        stashes: Mutex::new(stashes),
+    }
+}
+
+/// Compiles a scenario; `Err` when it cannot run, the fault is noted.
+fn scenario(compiler: &mut Compiler<'_>, document: &ScenarioDoc) -> Result<(Scenario, Tests), crate::parse::Unusable> {
+    compiler.file.clone_from(&document.file);
+    let mut key = |text: &Option<Text>| -> Result<Option<Key>, crate::parse::Unusable> {
+        let Some(text) = text.as_ref().filter(|text| !text.text.trim().is_empty()) else {
+            return Ok(None);
+        };
+        let expression = compiler.expression(text, Type::Any)?;
+        Ok(Some(match expression.as_slot() {
+            Some(slot) if expression.ty() == Type::Text => Key::Slot(slot),
+            _ => Key::Expression(expression),
+        }))
+    };
+    let group = key(&document.groupby)?;
+    let distinct = key(&document.distinct)?;
+    let scenario = Scenario {
+        name: document.name.clone(),
+        filter: compiler.expression(&document.filter, Type::Bool)?,
+        group,
+        distinct,
+        cancel: compiler.optional(document.cancel_on.as_ref(), Type::Bool)?,
+        scope: match &document.scope {
+            Some(scope) => compiler.optional(scope.expression.as_ref(), Type::Any)?,
+            None => None,
+        },
+    };
+    let mut priors = Vec::new();
+    for prior in &document.bayesian_conditions {
+        priors.push((compiler.expression(&prior.condition, Type::Bool)?, prior.clone()));
+    }
+    let tests = Tests {
+        condition: compiler.optional(document.condition.as_ref(), Type::Bool)?,
+        overflow_filter: compiler.optional(document.overflow_filter.as_ref(), Type::Bool)?,
+        priors,
+    };
+    Ok((scenario, tests))
+}
+
+fn spec(document: &ScenarioDoc, tests: Tests, ground: &Arc<Ground>) -> BucketSpec {
+    let test = |expression: Expr| -> Arc<dyn QueueTest> { Arc::new(Test::new(expression, Arc::clone(ground))) };
+    let kind = match document.kind {
+        ScenarioKind::Leaky => BucketKind::Leaky,
+        ScenarioKind::Trigger => BucketKind::Trigger,
+        ScenarioKind::Counter => BucketKind::Counter,
+        ScenarioKind::Conditional => BucketKind::Conditional,
+        ScenarioKind::Bayesian => BucketKind::Bayesian(Bayes {
+            prior: document.bayesian_prior,
+            threshold: document.bayesian_threshold,
+            conditions: tests
+                .priors
+                .into_iter()
+                .map(|(expression, prior)| BayesCondition {
+                    test: test(expression),
+                    given_evil: prior.given_evil,
+                    given_benign: prior.given_benign,
+                    guillotine: prior.guillotine,
+                })
+                .collect(),
+        }),
+    };
+    let label = |name: &str| document.labels.iter().any(|(key, value)| key == name && value == "true");
+    BucketSpec {
+        kind,
+        capacity: u32::try_from(document.capacity).ok(),
+        leakspeed: document.leakspeed,
+        duration: document.duration,
+        blackhole: Some(document.blackhole).filter(|span| *span > Duration::ZERO),
+        cache_size: Some(document.cache_size).filter(|size| *size > 0),
+        scope: scope(document),
+        condition: tests.condition.map(test),
+        overflow_filter: tests.overflow_filter.map(test),
+        labels: document.labels.clone(),
+        remediation: label("remediation"),
+        reprocess: document.reprocess,
+        simulated: document.simulated,
+        ..BucketSpec::trigger(&document.name, &document.hash)
+    }
+}
+
+fn scope(document: &ScenarioDoc) -> ScopeRule {
+    let Some(scope) = &document.scope else {
+        return ScopeRule::Ip;
+    };
+    let Ok(kind) = scope.kind.parse::<Scope>();
+    let has_expression = scope.expression.as_ref().is_some_and(|text| !text.text.trim().is_empty());
+    match kind {
+        Scope::Other(name) if name.is_empty() || name == "Undefined" => ScopeRule::Ip,
+        kind if has_expression => ScopeRule::Expression(kind),
+        Scope::Range => ScopeRule::Range,
+        Scope::Ip => ScopeRule::Ip,
+        kind => ScopeRule::Expression(kind),
+    }
+}

@@ -1,0 +1,177 @@
+//! An event as expressions see it while they are evaluated.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use expr::{DataSearch, Effect, Env, EvalError, Missing, Question, SlotId, Unanswered, Value};
+use vocab::Timestamp;
+
+use crate::data::{DataSet, Searches, Table};
+use crate::event::{Event, Slots, Space, slot};
+use crate::parse::Stashes;
+
+/// What does not change while a program runs, shared by all its events.
+#[derive(Debug, Default)]
+pub(crate) struct Ground {
+    pub(crate) slots: Slots,
+    pub(crate) data: DataSet,
+    pub(crate) searches: Searches,
+    pub(crate) tables: HashMap<String, Table>,
+    pub(crate) stashes: Mutex<Stashes>,
+}
+
+/// Answers of costly searches on texts that come again and again, such as a
+/// `User-Agent`: one entry per place, the later one stays.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    entries: Vec<(u32, Box<[u8]>, bool)>,
+    /// How many answers were already there.
+    pub(crate) hits: u64,
+}
+
+impl Memo {
+    const PLACES: usize = 256;
+    /// Longer texts are not remembered, so that the memory of a memo is bounded.
+    const LONGEST: usize = 512;
+
+    fn place(search: u32, text: &[u8]) -> usize {
+        // Not seeded: a collision costs one more search, nothing else.
+        let mut hash = u64::from(search).wrapping_add(text.len() as u64) ^ 0x9e37_79b9_7f4a_7c15;
+        let (words, rest) = text.as_chunks::<8>();
+        for word in words {
+            hash = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+            hash ^= hash >> 32;
+        }
+        for byte in rest {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        usize::try_from((hash ^ hash >> 29) % Self::PLACES as u64).unwrap_or(0)
+    }
+
+    fn get(&mut self, search: u32, text: &[u8]) -> Option<bool> {
+        let entry = self.entries.get(Self::place(search, text))?;
+        let found = (entry.0 == search && *entry.1 == *text).then_some(entry.2);
+        self.hits += u64::from(found.is_some());
+        found
+    }
+
+    fn put(&mut self, search: u32, text: &[u8], answer: bool) {
+        if text.len() > Self::LONGEST {
+            return;
+        }
+        if self.entries.is_empty() {
+            self.entries.resize(Self::PLACES, (u32::MAX, Box::default(), false));
+        }
+        if let Some(entry) = self.entries.get_mut(Self::place(search, text)) {
+            *entry = (search, text.into(), answer);
+        }
+    }
+}
+
+/// An event, what it may look up, and the time.
+#[derive(Debug)]
+pub(crate) struct EventEnv<'e> {
+    pub(crate) event: &'e mut Event,
+    pub(crate) ground: &'e Ground,
+    pub(crate) memo: &'e core::cell::RefCell<Memo>,
+    pub(crate) now: Timestamp,
+}
+
+impl Env for EventEnv<'_> {
+    fn text(&self, slot: SlotId) -> &[u8] {
+        self.event.text(slot)
+    }
+
+    fn value(&self, slot: SlotId) -> Value<'_> {
+        let map = |space| Value::Fields(self.event.map(&self.ground.slots, space));
+        match slot {
+            slot::MAP_META => map(Space::Meta),
+            slot::MAP_PARSED => map(Space::Parsed),
+            slot::MAP_ENRICHED => map(Space::Enriched),
+            slot::MAP_LABELS => map(Space::Label),
+            slot::UNMARSHALED => match &self.event.unmarshaled {
+                Some(fields) => Value::Fields(fields),
+                None => Value::Fields(&NOTHING),
+            },
+            slot::TIME => Value::Time(self.event.time),
+            slot::WHITELISTED => Value::Bool(self.event.whitelisted),
+            slot::OVERFLOW | slot::APPSEC | slot::QUEUE | slot::LEAKY | slot::SIGNAL => Value::Nil,
+            slot => Value::from(self.event.text(slot)),
+        }
+    }
+
+    fn file(&self, name: &[u8]) -> Option<&[Box<[u8]>]> {
+        let name = core::str::from_utf8(name).ok()?;
+        self.ground.data.get(name).map(|file| &*file.lines)
+    }
+
+    fn search(&self, search: &DataSearch, text: &[u8]) -> Option<bool> {
+        let costly = search.test == expr::SearchTest::Regexp;
+        let number = search.id?.0;
+        if costly {
+            if let Some(known) = self.memo.borrow_mut().get(number, text) {
+                return Some(known);
+            }
+        }
+        let answer = match self.ground.searches.test(search, text) {
+            Some(answer) => answer,
+            // A file that is not there is an empty one; it was reported at the start.
+            None if costly => false,
+            None => return None,
+        };
+        if costly {
+            self.memo.borrow_mut().put(number, text, answer);
+        }
+        Some(answer)
+    }
+
+    fn ask(&self, question: &Question<'_>) -> Result<Value<'_>, Unanswered> {
+        match question {
+            Question::Now => Ok(Value::Time(self.now)),
+            Question::LookupFile { text, file } => {
+                let table = core::str::from_utf8(file).ok().and_then(|name| self.ground.tables.get(name));
+                Ok(Value::from(table.map_or(&b""[..], |table| table.find(text))))
+            }
+            Question::Stash { cache, key } => {
+                let Ok(stashes) = self.ground.stashes.lock() else {
+                    return Err(Unanswered::Unavailable);
+                };
+                Ok(Value::Str(Cow::Owned(stashes.get(cache, key, self.now).to_vec())))
+            }
+            _ => Err(Unanswered::Unavailable),
+        }
+    }
+
+    fn apply(&mut self, effect: Effect<'_>) -> Result<(), EvalError> {
+        let slots = &self.ground.slots;
+        match effect {
+            Effect::SetMeta { key, value } => self.event.set_named(slots, Space::Meta, key, value),
+            Effect::SetParsed { key, value } => self.event.set_named(slots, Space::Parsed, key, value),
+            Effect::Unmarshal { key, data, merge, .. } => self.unmarshal(key, data, merge),
+            Effect::Stash { cache, key, value, ttl } => {
+                if let Ok(mut stashes) = self.ground.stashes.lock() {
+                    stashes.put(cache, key, value, ttl, self.now);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+static NOTHING: expr::Fields = expr::Fields::new(Missing::Nil);
+
+impl EventEnv<'_> {
+    fn unmarshal(&mut self, key: &[u8], data: expr::Data, merge: bool) {
+        use expr::{Data, Fields};
+        let all = self.event.unmarshaled.get_or_insert_with(|| Fields::new(Missing::Nil));
+        match (data, all.get_mut(key)) {
+            (Data::Map(fresh), Some(Data::Map(known))) if merge => {
+                for (name, value) in fresh.iter() {
+                    known.insert(name, value.clone());
+                }
+            }
+            (data, _) => all.insert(key, data),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! A bucket's queue as expressions see it: `condition`, `overflow_filter` and the
+//! conditions of bayesian buckets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use expr::{Env, Expr, Object, SlotId, Value};
+
+use super::env::Ground;
+use crate::bucket::{BucketView, Kept, Pairs, QueueTest};
+use crate::event::{Space, slot};
+
+/// An expression over a bucket.
+#[derive(Debug)]
+pub(crate) struct Test {
+    expression: Expr,
+    ground: Arc<Ground>,
+    /// How often it failed.
+    errors: AtomicU64,
+}
+
+impl Test {
+    pub(crate) fn new(expression: Expr, ground: Arc<Ground>) -> Self {
+        Self {
+            expression,
+            ground,
+            errors: AtomicU64::new(0),
+        }
+    }
+}
+
+impl QueueTest for Test {
+    fn holds(&self, bucket: &BucketView<'_>) -> bool {
+        let events = bucket.events().map(Entry::new).collect();
+        let env = QueueEnv {
+            ground: &self.ground,
+            last: bucket.latest(),
+            queue: Queue { events: Events(events) },
+            leaky: Leaky(*bucket),
+        };
+        match self.expression.truth(&env) {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.errors.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct QueueEnv<'b> {
+    ground: &'b Ground,
+    last: Option<&'b Kept>,
+    queue: Queue<'b>,
+    leaky: Leaky<'b>,
+}
+
+impl Env for QueueEnv<'_> {
+    fn text(&self, slot: SlotId) -> &[u8] {
+        let (Some((space, name)), Some(last)) = (self.ground.slots.name(slot), self.last) else {
+            return b"";
+        };
+        match space {
+            Space::Meta => last.meta().value(name.as_bytes()),
+            Space::Parsed => last.parsed().value(name.as_bytes()),
+            Space::Enriched => last.enriched().value(name.as_bytes()),
+            Space::Label | Space::Field | Space::Special => b"",
+        }
+    }
+
+    fn value(&self, slot: SlotId) -> Value<'_> {
+        match slot {
+            slot::QUEUE => Value::Object(&self.queue),
+            slot::LEAKY | slot::SIGNAL => Value::Object(&self.leaky),
+            slot::TIME => self.last.map_or(Value::Nil, |last| Value::Time(last.time())),
+            slot::MAP_META => match self.queue.events.0.last() {
+                Some(entry) => Value::Object(&entry.meta),
+                None => Value::Nil,
+            },
+            slot => Value::from(self.text(slot)),
+        }
+    }
+
+    fn file(&self, name: &[u8]) -> Option<&[Box<[u8]>]> {
+        let name = core::str::from_utf8(name).ok()?;
+        self.ground.data.get(name).map(|file| &*file.lines)
+    }
+
+    fn search(&self, search: &expr::DataSearch, text: &[u8]) -> Option<bool> {
+        self.ground.searches.test(search, text)
+    }
+}
+
+#[derive(Debug)]
+struct Queue<'b> {
+    events: Events<'b>,
+}
+
+#[derive(Debug)]
+struct Events<'b>(Vec<Entry<'b>>);
+
+#[derive(Debug)]
+struct Entry<'b> {
+    kept: &'b Kept,
+    meta: Map<'b>,
+    parsed: Map<'b>,
+    enriched: Map<'b>,
+}
+
+#[derive(Debug)]
+struct Map<'b>(&'b Pairs);
+
+#[derive(Debug)]
+struct Leaky<'b>(BucketView<'b>);
+
+impl<'b> Entry<'b> {
+    fn new(kept: &'b Kept) -> Self {
+        Self {
+            kept,
+            meta: Map(kept.meta()),
+            parsed: Map(kept.parsed()),
+            enriched: Map(kept.enriched()),
+        }
+    }
+}
+
+impl Object for Queue<'_> {
+    fn type_name(&self) -> &'static str {
+        "queue"
+    }
+
+    fn field(&self, name: &[u8]) -> Option<Value<'_>> {
+        match name {
+            b"Queue" => Some(Value::Object(&self.events)),
+            b"L" => Some(Value::Int(i64::try_from(self.events.0.len()).unwrap_or(i64::MAX))),
+            _ => None,
+        }
+    }
+}
+
+impl Object for Events<'_> {
+    fn type_name(&self) -> &'static str {
+        "list of events"
+    }
+
+    fn len(&self) -> Option<usize> {
+        Some(self.0.len())
+    }
+
+    fn element(&self, index: usize) -> Option<Value<'_>> {
+        self.0.get(index).map(|entry| Value::Object(entry))
+    }
+}
+
+impl Object for Entry<'_> {
+    fn type_name(&self) -> &'static str {
+        "event"
+    }
+
+    fn field(&self, name: &[u8]) -> Option<Value<'_>> {
+        match name {
+            b"Meta" => Some(Value::Object(&self.meta)),
+            b"Parsed" => Some(Value::Object(&self.parsed)),
+            b"Enriched" => Some(Value::Object(&self.enriched)),
+            b"Time" => Some(Value::Time(self.kept.time())),
+            _ => None,
+        }
+    }
+
+    fn call(&self, method: &str, args: &[Value<'_>]) -> Option<Result<Value<'_>, expr::EvalError>> {
+        match (method, args) {
+            ("GetMeta", [Value::Str(key)]) => Some(Ok(Value::from(self.kept.meta().value(key)))),
+            _ => None,
+        }
+    }
+}
+
+impl Object for Map<'_> {
+    fn type_name(&self) -> &'static str {
+        "map of strings"
+    }
+
+    fn field(&self, name: &[u8]) -> Option<Value<'_>> {
+        Some(Value::from(self.0.value(name)))
+    }
+
+    fn has(&self, key: &[u8]) -> Option<bool> {
+        Some(self.0.iter().any(|(name, _)| name == key))
+    }
+}
+
+impl Object for Leaky<'_> {
+    fn type_name(&self) -> &'static str {
+        "bucket"
+    }
+
+    fn field(&self, name: &[u8]) -> Option<Value<'_>> {
+        match name {
+            b"Total_count" => Some(Value::Int(i64::try_from(self.0.total).unwrap_or(i64::MAX))),
+            b"First_ts" => Some(Value::Time(self.0.first)),
+            b"Last_ts" | b"Ovflw_ts" => Some(Value::Time(self.0.last)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What changes from event to event: one per thread, reused.
+
+use core::cell::RefCell;
+
+use vocab::{ClientAddr, Timestamp};
+
+use super::Program;
+use super::env::Memo;
+use super::scenario::Chosen;
+use crate::bucket::{Keeper, Kept, Occurrence, Pour, ScenarioId, Seed};
+use crate::event::{Event, Slots, Space, slot};
+use crate::parse::{Parsed, Rooms, Stages};
+
+/// Counters of a scratch, over its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counted {
+    /// Events and lines that were looked at.
+    pub events: u64,
+    /// Scenario filters that were evaluated.
+    pub filters: u64,
+    /// Expressions that failed.
+    pub errors: u64,
+}
+
+/// Room for one event under work, and small caches.
+#[derive(Debug)]
+pub struct Scratch {
+    pub(crate) event: Event,
+    pub(crate) memo: RefCell<Memo>,
+    pub(crate) rooms: Rooms,
+    pub(crate) pours: Vec<Pour>,
+    pub(crate) chosen: Chosen,
+    pub(crate) text: Vec<u8>,
+    pub(crate) seed: Seed,
+    /// What stands for the source address in group keys, where it is not itself.
+    pub(crate) group: Option<Vec<u8>>,
+    pub(crate) counted: Counted,
+    keeper: Keeper,
+    /// Which program the rooms and the memo belong to.
+    fitted: usize,
+}
+
+impl Scratch {
+    /// A scratch for a program; `seed` keys its bucket and distinct hashes and must
+    /// be the same in every scratch that pours into the same shards.
+    #[must_use]
+    pub fn new(program: &Program, seed: Seed) -> Self {
+        Self {
+            event: Event::new(program.slots()),
+            memo: RefCell::default(),
+            rooms: Rooms::default(),
+            pours: Vec::new(),
+            chosen: Chosen::default(),
+            text: Vec::new(),
+            seed,
+            group: None,
+            counted: Counted::default(),
+            keeper: Keeper::new(),
+            fitted: 0,
+        }
+    }
+
+    /// The event that was looked at last.
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn counted(&self) -> Counted {
+        self.counted
+    }
+
+    pub(crate) fn begin(&mut self, slots: &Slots) {
+        self.counted.events += 1;
+        self.event.clear(slots);
+        self.pours.clear();
+        self.group = None;
+        let program = core::ptr::from_ref(slots).addr();
+        if self.fitted != program {
+            self.fitted = program;
+            self.rooms = Rooms::default();
+            self.memo = RefCell::default();
+        }
+    }
+
+    pub(crate) fn fit(&mut self, stages: &Stages) {
+        if self.rooms.is_empty() {
+            self.rooms = stages.rooms();
+        }
+    }
+
+    pub(crate) fn group_address(&mut self, client: ClientAddr) {
+        let key = client.counting_key();
+        if key != client.0 {
+            let mut text = Vec::new();
+            super::http::address(key, &mut text);
+            self.group = Some(text);
+        }
+    }
+
+    /// Writes the event's time into its meta fields.
+    pub(crate) fn stamp(&mut self) {
+        let text = self.event.time.to_string();
+        self.event.set(slot::META_TIMESTAMP, text.as_bytes());
+    }
+
+    pub(crate) fn seen<'s>(&'s mut self, program: &'s Program, parsed: Parsed) -> Seen<'s> {
+        Seen {
+            parsed,
+            time: self.event.time,
+            pours: &self.pours,
+            occurrence: Occurring {
+                program,
+                parts: Parts {
+                    now: self.event.time,
+                    event: &mut self.event,
+                    memo: &self.memo,
+                },
+                keeper: &mut self.keeper,
+                kept: None,
+            },
+        }
+    }
+}
+
+/// What the scenarios said to an event: give `pours` and `occurrence` to the shards.
+#[derive(Debug)]
+pub struct Seen<'s> {
+    /// What became of it in the parsers; live requests are always events.
+    pub parsed: Parsed,
+    /// The event's time.
+    pub time: Timestamp,
+    /// One for each scenario whose filter held, in their order.
+    pub pours: &'s [Pour],
+    /// The event, for buckets that keep it.
+    pub occurrence: Occurring<'s>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Parts<'s> {
+    pub(crate) event: &'s mut Event,
+    pub(crate) memo: &'s RefCell<Memo>,
+    pub(crate) now: Timestamp,
+}
+
+/// The event behind pours, kept at most once.
+#[derive(Debug)]
+pub struct Occurring<'s> {
+    program: &'s Program,
+    parts: Parts<'s>,
+    keeper: &'s mut Keeper,
+    kept: Option<Kept>,
+}
+
+impl Occurring<'_> {
+    /// The event's value of a slot.
+    #[must_use]
+    pub fn text(&self, slot: expr::SlotId) -> &[u8] {
+        self.parts.event.text(slot)
+    }
+}
+
+impl Occurrence for Occurring<'_> {
+    fn keep(&mut self) -> Kept {
+        if let Some(kept) = &self.kept {
+            return kept.clone();
+        }
+        let slots = self.program.slots();
+        if !self.parts.event.has(slot::META_TIMESTAMP) {
+            let text = self.parts.event.time.to_string();
+            self.parts.event.set(slot::META_TIMESTAMP, text.as_bytes());
+        }
+        let event = &*self.parts.event;
+        for (space, needed) in [
+            (Space::Meta, true),
+            (Space::Parsed, self.program.keeps.parsed),
+            (Space::Enriched, self.program.keeps.enriched),
+        ] {
+            if !needed {
+                continue;
+            }
+            let mut entries: Vec<(&[u8], &[u8])> = event.entries(slots, space).collect();
+            entries.sort_unstable();
+            for (name, value) in entries {
+                let Ok(name) = core::str::from_utf8(name) else {
+                    continue;
+                };
+                match space {
+                    Space::Meta => self.keeper.meta(name, value),
+                    Space::Parsed => self.keeper.parsed(name, value),
+                    _ => self.keeper.enriched(name, value),
+                };
+            }
+        }
+        let kept = self.keeper.finish(event.time);
+        self.kept = Some(kept.clone());
+        kept
+    }
+
+    fn scope_value(&mut self, scenario: ScenarioId) -> Option<Box<str>> {
+        self.program.scope_value(scenario.0 as usize, &mut self.parts)
+    }
+}
