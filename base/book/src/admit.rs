@@ -113,7 +113,7 @@ impl Budgets {
     }
 }
 
-/// What [`admit`] checks against, beside the book.
+/// What [`admit()`] checks against, beside the book.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AdmitPolicy {
     /// Who is never barred.

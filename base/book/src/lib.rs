@@ -1,7 +1,7 @@
 //! The decision book: who is barred, throttled or let through whatever comes.
 //!
 //! The truth is an append-only log of [`Entry`]s; [`Book`] is its fold, and every
-//! enforcer is a reader of it. [`admit`] is the only door: nothing becomes a decision,
+//! enforcer is a reader of it. [`admit()`] is the only door: nothing becomes a decision,
 //! whoever asks, without passing it. Everything here is pure: times, identifiers and
 //! resolved addresses are handed in, and what changed is handed back as [`Change`]s.
 //!

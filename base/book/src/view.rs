@@ -1,7 +1,7 @@
 //! What the gate reads for every request: address in, standing out.
 //!
 //! A view is three frozen prefix maps of rising size: a tail that every publication rebuilds
-//! (at most [`TAIL`] marks), a middle that takes the tail's marks when it is full, and a base
+//! (at most 32 marks), a middle that takes the tail's marks when it is full, and a base
 //! that only [`View::merged`] builds, on a worker, since 100,000 marks take milliseconds.
 //! Removals are a small set of tombstones that holds at once and ends with the next merge.
 //!

@@ -9,17 +9,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use book::{Change, Force, Published, View};
-use gate::{Facts, Gate, Mode, Settings, SitePolicy, Tools};
+use gate::{Facts, Gate, Mode, RateTable, Settings, SitePolicy, Tools};
 use vocab::{Cidr, ClientAddr, Timestamp};
 
-const CALLS: usize = 65_536;
+const CALLS: usize = 2_048;
 const AGENT: &[u8] = b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 
 fn measure(what: &str, mut call: impl FnMut(usize)) {
-    let best = (0..60)
-        .map(|_| {
+    let best = (0..2_000)
+        .map(|round| {
             let start = Instant::now();
-            (0..CALLS).for_each(&mut call);
+            (round * CALLS..(round + 1) * CALLS).for_each(&mut call);
             start.elapsed().as_secs_f64() * 1e9 / CALLS as f64
         })
         .fold(f64::INFINITY, f64::min);
@@ -101,6 +101,17 @@ fn judge(published: &Arc<Published>, four: &[IpAddr], six: &[IpAddr], now: Times
     let tools = Tools::parse(include_str!("../../../rules/attack-tools.txt")).unwrap();
     measure("user agent alone", |_| {
         black_box(tools.named_by(black_box(AGENT)));
+    });
+    let rates = RateTable::new(1 << 16);
+    let rate = Settings::default().requests.unwrap();
+    for (what, clients) in [("65,536", four), ("1,000", &four[..1_000])] {
+        measure(&format!("rate alone, {what} clients"), |call| {
+            let now = Timestamp::from_unix_nanos(now.unix_nanos() + call as i64 * 1_000_000);
+            black_box(rates.count(1, clients[call % clients.len()], rate, now));
+        });
+    }
+    measure("load the view", |_| {
+        black_box(published.load());
     });
     let settings = Settings {
         tools: Arc::new(tools),

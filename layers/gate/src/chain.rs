@@ -70,6 +70,25 @@ enum Link {
     Final(Verdict),
 }
 
+impl Link {
+    /// Asks the next link unless this one's answer is final.
+    #[inline]
+    fn then(self, next: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::NotMine | Self::GoOn => next(),
+            Self::Final(verdict) => Self::Final(verdict),
+        }
+    }
+
+    /// What nobody answered finally passes.
+    fn or_pass(self, observed: Observed) -> Verdict {
+        match self {
+            Self::NotMine | Self::GoOn => Verdict::Pass { observed },
+            Self::Final(verdict) => verdict,
+        }
+    }
+}
+
 /// One request on its way through the chain.
 struct Case<'a> {
     gate: &'a Gate,
@@ -242,30 +261,20 @@ fn ban(hit: Hit, close: bool) -> Refusal {
 impl Case<'_> {
     /// The chain, top to bottom.
     fn judge(mut self) -> Verdict {
-        let chain: [fn(&mut Self) -> Link; 6] = [
-            // A pause must help even when everything below is wrong, so nothing stands before it.
-            Self::pause,
+        // A pause must help even when everything below is wrong, so nothing stands before it.
+        self.pause()
             // Never-ban and allowlist beat the book by the book's own ranking, and they spare
             // their sources limits and rules, so they come before both.
-            Self::allowed,
+            .then(|| self.allowed())
             // Before the limits: a barred source must not use up what its neighbours behind the
-            // same address of a proxy pool share, and must hear 403, not "try again later".
-            Self::book,
+            // same address share, and must hear 403, not "try again later".
+            .then(|| self.book())
             // Before the rules: a flood is cut before anything is paid for reading its texts.
-            Self::requests,
-            // Tools before protocol: a scanner that also sends nonsense is best named by its name.
-            Self::tools,
-            Self::protocol,
-        ];
-        for link in chain {
-            match link(&mut self) {
-                Link::NotMine | Link::GoOn => {}
-                Link::Final(verdict) => return verdict,
-            }
-        }
-        Verdict::Pass {
-            observed: self.observed,
-        }
+            .then(|| self.requests())
+            // Tools before protocol: a scanner that also sends nonsense is named by its name.
+            .then(|| self.tools())
+            .then(|| self.protocol())
+            .or_pass(self.observed)
     }
 
     fn pause(&mut self) -> Link {
