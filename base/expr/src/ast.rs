@@ -152,7 +152,7 @@ impl Kind {
             | Self::Name(_)
             | Self::Pointer(_) => {}
             Self::Not(one) | Self::Negate(one) | Self::Chain(one) | Self::Closure(one) => {
-                visit(one)
+                visit(one);
             }
             Self::And(all) | Self::Or(all) | Self::List(all) | Self::Sequence(all) => {
                 all.iter().for_each(visit);

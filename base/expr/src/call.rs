@@ -10,7 +10,7 @@ macro_rules! functions {
         /// A function, whatever name it was called by.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub(crate) enum Function {
-            $(#[doc = $args] $function,)*
+            $(#[doc = concat!("Arguments: `", $args, "`")] $function,)*
             /// Known by name, answered by the surroundings.
             Other(&'static str),
         }

@@ -101,16 +101,7 @@ pub(crate) fn call<'v>(
         | F::JsonExtractObject
         | F::ToJson
         | F::FromJson => from_json(run, function, args),
-        F::XmlNode => {
-            let (document, path) = (take(function, args, 0)?, take(function, args, 1)?);
-            Ok(xml::node(&document, &path).map_or_else(|| Value::from(""), Value::owned))
-        }
-        F::XmlAttribute => {
-            let (document, path) = (take(function, args, 0)?, take(function, args, 1)?);
-            let name = take(function, args, 2)?;
-            let found = xml::attribute(&document, &path, &name);
-            Ok(found.map_or_else(|| Value::from(""), Value::owned))
-        }
+        F::XmlNode | F::XmlAttribute => from_xml(function, args),
         F::IpInRange | F::IsIp | F::IsIpv4 | F::IsIpv6 | F::IpToRange | F::Distance => {
             net::call(function, args)
         }
@@ -135,6 +126,16 @@ pub(crate) fn call<'v>(
         | F::Sort => list::call(run, function, args),
         _ => outside(run, function, args),
     }
+}
+
+fn from_xml<'v>(function: Function, args: &mut [Value<'v>]) -> Outcome<Value<'v>> {
+    let (document, path) = (take(function, args, 0)?, take(function, args, 1)?);
+    let found = if function == Function::XmlNode {
+        xml::node(&document, &path)
+    } else {
+        xml::attribute(&document, &path, &take(function, args, 2)?)
+    };
+    Ok(found.map_or_else(|| Value::from(""), Value::owned))
 }
 
 /// Functions whose answer lies outside of the event.

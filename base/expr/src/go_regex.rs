@@ -224,6 +224,7 @@ impl<'p> Translator<'p> {
             'p' | 'P' | 'x' => {
                 self.out.push('\\');
                 self.out.push(letter);
+                self.argument(if letter == 'x' { 2 } else { 1 });
             }
             _ if letter.is_ascii() && !letter.is_ascii_alphanumeric() => self.literal(letter),
             'a' | 'f' | 't' | 'n' | 'r' | 'v' | 'A' | 'z' => {
@@ -316,7 +317,7 @@ impl<'p> Translator<'p> {
                     }
                 }
                 letter if letter.is_ascii() && !letter.is_ascii_alphanumeric() => {
-                    self.literal(letter)
+                    self.literal(letter);
                 }
                 letter => {
                     return Err(refuse(&format!("'\\{letter}' means nothing inside [ ]")));

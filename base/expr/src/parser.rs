@@ -145,7 +145,7 @@ impl<'s> Parser<'s> {
         let last = self.tokens.len().saturating_sub(1);
         self.tokens
             .get(self.at.min(last))
-            .map_or(Span::default(), |spanned| spanned.span)
+            .map_or_else(Span::default, |spanned| spanned.span)
     }
 
     fn is(&self, sign: &str) -> bool {
@@ -358,7 +358,7 @@ impl<'s> Parser<'s> {
     fn last_span(&self) -> Span {
         self.tokens
             .get(self.at.saturating_sub(1))
-            .map_or(Span::default(), |spanned| spanned.span)
+            .map_or_else(Span::default, |spanned| spanned.span)
     }
 
     fn binding(&mut self) -> Parsed {

@@ -27,9 +27,9 @@ pub enum Value<'a> {
     /// A span of time in nanoseconds (a Go `time.Duration`).
     Duration(i64),
     /// A list that the expression built.
-    List(Rc<Vec<Value<'a>>>),
+    List(Rc<Vec<Self>>),
     /// A map that the expression built.
-    Map(Rc<Vec<(Cow<'a, [u8]>, Value<'a>)>>),
+    Map(Rc<Vec<(Cow<'a, [u8]>, Self)>>),
     /// A list or map of data, borrowed.
     Data(&'a Data),
     /// A list or map of data, owned.
@@ -104,7 +104,7 @@ pub enum Data {
     /// A span of time in nanoseconds.
     Duration(i64),
     /// A list.
-    List(Vec<Data>),
+    List(Vec<Self>),
     /// A map.
     Map(Fields),
 }

@@ -116,10 +116,7 @@ pub(crate) fn element<'v>(value: &Value<'v>, at: usize) -> Option<Value<'v>> {
     match value {
         Value::List(list) => list.get(at).cloned(),
         Value::Lines(lines) => lines.get(at).map(|line| Value::from(&**line)),
-        Value::Data(data) => match data {
-            Data::List(list) => list.get(at).map(Data::value),
-            _ => None,
-        },
+        Value::Data(Data::List(list)) => list.get(at).map(Data::value),
         Value::Tree(data) => match &**data {
             Data::List(list) => list.get(at).map(Data::to_value),
             _ => None,

@@ -35,7 +35,7 @@ impl<'v> Run<'v> {
             Binary::Range => return self.range(&left, &right),
             Binary::Coalesce if matches!(left, Value::Nil) => return Ok(right),
             Binary::Coalesce => return Ok(left),
-            _ => return self.arithmetic(operator, left, right),
+            _ => return self.arithmetic(operator, left, &right),
         };
         Ok(Value::Bool(truth))
     }
@@ -83,9 +83,9 @@ impl<'v> Run<'v> {
         &self,
         operator: Binary,
         left: Value<'v>,
-        right: Value<'v>,
+        right: &Value<'v>,
     ) -> Outcome<Value<'v>> {
-        match (operator, &left, &right) {
+        match (operator, &left, right) {
             (Binary::Add, Value::Str(a), Value::Str(b)) => {
                 self.budget.bytes(a.len().saturating_add(b.len()))?;
                 let mut text = match left {
@@ -97,9 +97,9 @@ impl<'v> Run<'v> {
             }
             (_, Value::Int(a), Value::Int(b)) => whole(operator, *a, *b),
             (_, Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => {
-                fractional(operator, &left, &right)
+                fractional(operator, &left, right)
             }
-            _ => spans(operator, &left, &right),
+            _ => spans(operator, &left, right),
         }
     }
 }

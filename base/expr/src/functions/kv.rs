@@ -39,7 +39,7 @@ pub(crate) fn strict(text: &[u8]) -> Outcome<Fields> {
         let key = pair.get(1).map_or(&b""[..], |key| key.as_bytes());
         let value = pair
             .get(2)
-            .or(pair.get(3))
+            .or_else(|| pair.get(3))
             .map_or(&b""[..], |value| value.as_bytes());
         entries.push((key.into(), Data::Text(value.into())));
     }

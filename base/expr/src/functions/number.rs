@@ -15,7 +15,7 @@ pub(crate) fn cut(value: f64) -> i64 {
 }
 
 fn number(function: Function, value: Option<&Value<'_>>) -> Outcome<f64> {
-    let value = value.ok_or(failed(function, "an argument is missing"))?;
+    let value = value.ok_or_else(|| failed(function, "an argument is missing"))?;
     crate::eval::float(value).ok_or_else(|| wrong(function.name(), value))
 }
 

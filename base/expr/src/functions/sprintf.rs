@@ -17,7 +17,7 @@ pub(super) fn call<'v>(
         Function::Text => {
             let text = shown(
                 args.first()
-                    .ok_or(failed(function, "an argument is missing"))?,
+                    .ok_or_else(|| failed(function, "an argument is missing"))?,
             );
             run.budget.bytes(text.len())?;
             Ok(Value::owned(text))

@@ -383,7 +383,7 @@ fn join<'v>(run: &Run<'v>, args: &mut [Value<'v>]) -> Outcome<Value<'v>> {
     };
     let list = args
         .first()
-        .ok_or(failed(function, "an argument is missing"))?;
+        .ok_or_else(|| failed(function, "an argument is missing"))?;
     let mut out = Vec::new();
     for at in 0..super::len(function, list)? {
         if at > 0 {
@@ -450,7 +450,7 @@ fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
         .copied()
         .filter(|byte| !matches!(byte, b'\r' | b'\n'))
         .collect();
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
     let mut out = Vec::with_capacity(text.len() / 4 * 3);

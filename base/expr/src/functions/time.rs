@@ -45,7 +45,7 @@ fn date(text: &str) -> Option<Timestamp> {
 fn intervals(function: Function, args: &[Value<'_>]) -> Outcome<i64> {
     let list = args
         .first()
-        .ok_or(failed(function, "an argument is missing"))?;
+        .ok_or_else(|| failed(function, "an argument is missing"))?;
     let mut times = Vec::new();
     for at in 0..len(function, list)? {
         match crate::eval::element(list, at) {

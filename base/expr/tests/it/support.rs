@@ -246,7 +246,7 @@ impl Env for Event {
                 let mut hit = hit.filter(|(c, k, ..)| **c == **cache && **k == **key);
                 Ok(hit
                     .next()
-                    .map_or(Value::from(""), |(_, _, v, _)| Value::from(&**v)))
+                    .map_or_else(|| Value::from(""), |(_, _, v, _)| Value::from(&**v)))
             }
             Question::LookupFile { text, .. } if text.starts_with(b"/wp") => {
                 Ok(Value::from("wordpress"))
