@@ -191,9 +191,10 @@ fn root(path: &Path) -> Result<OwnedFd, Error> {
 /// before it becomes `owner`.
 ///
 /// # Errors
-/// [`Error::WrongKind`] where `path` is a link or no directory,
-/// [`Error::UntrustedLink`] where it belongs to somebody else than root or
-/// `owner`, [`Error::Call`] for the kernel's refusals (a read-only file system).
+/// [`Error::WrongKind`] where `path` is a link or no directory, [`Error::Shared`]
+/// where it belongs to somebody else than root or `owner`, or is a directory of
+/// root's that others enter and that holds something already (`/run`, `/var/log`),
+/// [`Error::Call`] for the kernel's refusals (a read-only file system).
 pub fn own_directory(path: &Path, owner: &Account) -> Result<(), Error> {
     let failed = |errno: Errno| Error::call(format!("prepare {}", path.display()), errno);
     std::fs::DirBuilder::new()
@@ -210,15 +211,21 @@ pub fn own_directory(path: &Path, owner: &Account) -> Result<(), Error> {
         other => failed(other),
     })?;
     let stat = rustix::fs::fstat(&directory).map_err(failed)?;
-    if stat.st_uid != 0 && stat.st_uid != owner.uid {
-        return Err(Error::UntrustedLink {
+    let entries: Vec<_> = rustix::fs::Dir::read_from(&directory)
+        .map_err(failed)?
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
+    let inside = |name: &&rustix::fs::DirEntry| ![c".", c".."].contains(&name.file_name());
+    let others = Mode::from_raw_mode(stat.st_mode) & (Mode::RWXG | Mode::RWXO);
+    let in_use = !others.is_empty() && entries.iter().any(|entry| inside(&entry));
+    if stat.st_uid != owner.uid && (stat.st_uid != 0 || in_use) {
+        return Err(Error::Shared {
             path: path.to_owned(),
         });
     }
     give(&directory, owner).map_err(failed)?;
     rustix::fs::fchmod(&directory, Mode::RWXU).map_err(failed)?;
-    for entry in rustix::fs::Dir::read_from(&directory).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
+    for entry in entries {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let Ok(file) = rustix::fs::openat(&directory, entry.file_name(), flags, Mode::empty())
         else {

@@ -89,6 +89,15 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// A directory that is not ours alone, and must not be made so.
+    #[error(
+        "prepare {}: it belongs to the system or to somebody else; name a directory of its own",
+        path.display()
+    )]
+    Shared {
+        /// The path.
+        path: PathBuf,
+    },
     /// The other end of a channel is gone.
     #[error("the other end of the channel is closed")]
     Closed,
@@ -116,6 +125,7 @@ impl Error {
             | Self::Relative { .. }
             | Self::WrongKind { .. }
             | Self::UntrustedLink { .. }
+            | Self::Shared { .. }
             | Self::Closed
             | Self::NoChannel => None,
         }

@@ -291,7 +291,7 @@ fn own_sentence(what: &str, source: &Error) -> String {
 /// What the operator reads when the kernel said no.
 fn system_sentence(what: &str, detail: &str, errno: Option<i32>) -> String {
     let Some(errno) = errno else {
-        return format!("Cannot {what}: {detail}.");
+        return format!("Cannot {detail}."); // it says itself what was being done
     };
     let kernel = io::Error::from_raw_os_error(errno);
     match kernel.kind() {

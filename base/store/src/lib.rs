@@ -148,17 +148,18 @@ impl Store {
 
     /// Remembers a value; it is seen by [`Store::meta`] at once and durable soon.
     pub fn set_meta(&self, key: &str, value: &str) {
-        self.shared.set_meta(key, value);
+        self.shared.set_meta(key, value, false);
     }
 
-    /// When a site was first served: now, if it never was before.
+    /// When a site was first served: now, if it never was before. A time that comes
+    /// to light late ([`Store::recovered_late`]) wins over this run's.
     #[must_use]
     pub fn first_seen(&self, site: &str, now: Timestamp) -> Timestamp {
         let key = format!("first-seen:{site}");
         if let Some(time) = self.meta(&key).and_then(|text| text.parse().ok()) {
             return time;
         }
-        self.set_meta(&key, &now.to_string());
+        self.shared.set_meta(&key, &now.to_string(), true);
         now
     }
 

@@ -180,17 +180,22 @@ fn prepare(dir: &Path) -> Result<(), OpenError> {
             tracing::warn!(path = %path.display(), %error, "state is readable by others");
         }
     }
-    // SQLite gives the files beside it the mode of this one.
-    let made = OpenOptions::new()
+    if let Err(error) = make_private(&dir.join(DATABASE)) {
+        tracing::debug!(%error, "cannot make the database file");
+    }
+    Ok(())
+}
+
+/// Makes the file, when missing, readable by nobody else; SQLite gives the files
+/// beside it the same mode.
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(dir.join(DATABASE));
-    if let Err(error) = made {
-        tracing::debug!(%error, "cannot make the database file");
-    }
-    Ok(())
+        .open(path)
+        .map(drop)
 }
 
 /// Opens the database for writing, a damaged one moved aside first; the inner
@@ -253,12 +258,7 @@ fn move_aside(path: &Path) -> io::Result<PathBuf> {
             return Err(error);
         }
     }
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
+    make_private(path)?;
     Ok(named("", number))
 }
 

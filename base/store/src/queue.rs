@@ -1,7 +1,7 @@
 //! What waits for the disk: bounded by number and bytes, shared between everybody
 //! who queues and the one thread that writes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,9 @@ use crate::{Condition, Dropped, Health};
 
 /// The most audit lines and remembered values that wait.
 const MOST_OTHER: usize = 10_000;
+
+/// The most remembered values.
+const MOST_META: usize = 20_000;
 
 /// The most jobs, and bytes, of one transaction.
 const BATCH: usize = 2_000;
@@ -34,6 +37,8 @@ pub(crate) enum Job {
     Meta {
         key: String,
         value: String,
+        /// The first value ever remembered stays.
+        once: bool,
     },
 }
 
@@ -60,6 +65,8 @@ struct Queue {
     commits: u64,
     written: u64,
     meta: BTreeMap<String, String>,
+    /// Keys whose first value ever is to stay, remembered in this run.
+    once: BTreeSet<String>,
     last_alert: AlertId,
     late: Option<Recovered>,
 }
@@ -83,7 +90,7 @@ impl Job {
             Self::Entries { rows, .. } => rows.iter().map(EntryRow::bytes).sum(),
             Self::Alert(row) => row.bytes(),
             Self::Audit(line) => line.detail.len() + 128,
-            Self::Meta { key, value } => key.len() + value.len(),
+            Self::Meta { key, value, .. } => key.len() + value.len(),
         }
     }
 }
@@ -148,6 +155,7 @@ impl Shared {
                 commits: 0,
                 written: 0,
                 meta: opened.recovered.meta.clone(),
+                once: BTreeSet::new(),
                 last_alert: opened.last_alert,
                 late: None,
             }),
@@ -224,12 +232,22 @@ impl Shared {
         self.queue().meta.get(key).cloned()
     }
 
-    pub(crate) fn set_meta(&self, key: &str, value: &str) {
-        let known = self.queue().meta.insert(key.to_owned(), value.to_owned());
+    pub(crate) fn set_meta(&self, key: &str, value: &str, once: bool) {
+        let mut queue = self.queue();
+        if queue.meta.len() >= MOST_META && !queue.meta.contains_key(key) {
+            queue.dropped.other += 1;
+            return;
+        }
+        if once {
+            queue.once.insert(key.to_owned());
+        }
+        let known = queue.meta.insert(key.to_owned(), value.to_owned());
+        drop(queue);
         if known.as_deref() != Some(value) {
             self.push(Job::Meta {
                 key: key.to_owned(),
                 value: value.to_owned(),
+                once,
             });
         }
     }
@@ -258,14 +276,14 @@ impl Shared {
         self.queue().late.take()
     }
 
-    /// What the database held after all. Values remembered since then win.
+    /// What the database held after all. Values remembered since then win, but for
+    /// those of which the first is to stay.
     pub(crate) fn came_late(&self, recovered: Recovered) {
         let mut queue = self.queue();
         for (key, value) in &recovered.meta {
-            queue
-                .meta
-                .entry(key.clone())
-                .or_insert_with(|| value.clone());
+            if queue.once.contains(key) || !queue.meta.contains_key(key) {
+                queue.meta.insert(key.clone(), value.clone());
+            }
         }
         queue.late = Some(recovered);
     }

@@ -7,7 +7,9 @@
 //! at once, so that the answer is about this moment.
 
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -37,6 +39,8 @@ struct Writer {
     shared: Arc<Shared>,
     path: PathBuf,
     connection: Option<Connection>,
+    /// The device and number of the file that the connection writes.
+    file: Option<(u64, u64)>,
     options: Options,
     /// What is in the database has not been read yet.
     blind: bool,
@@ -62,6 +66,7 @@ pub(crate) fn spawn(
         blind: shared.blind,
         retry: connection.is_none().then(Instant::now),
         shared,
+        file: identity(&path),
         path,
         connection,
         options,
@@ -71,7 +76,14 @@ pub(crate) fn spawn(
     };
     std::thread::Builder::new()
         .name("store".to_owned())
-        .spawn(move || writer.run())
+        .spawn(move || {
+            // Whoever waits must hear of it, and `status` too.
+            let shared = Arc::clone(&writer.shared);
+            if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
+                shared.degraded("The thread that saves state ended by a fault of ours. Restart Ringwall, and report it.");
+                shared.close();
+            }
+        })
 }
 
 impl Writer {
@@ -147,7 +159,15 @@ impl Writer {
     }
 
     fn connect(&mut self) -> Result<(), String> {
+        // A file that was removed or replaced takes writes and keeps nothing.
+        if self.connection.is_some() && self.file != identity(&self.path) {
+            tracing::warn!(path = %self.path.display(), "state was removed or replaced while running; starting it anew");
+            self.connection = None;
+        }
         if self.connection.is_none() {
+            if let Err(error) = open::make_private(&self.path) {
+                tracing::debug!(%error, "cannot make the database file");
+            }
             let connection =
                 schema::connect(&self.path, PATIENCE).map_err(|misfit| match misfit {
                     Misfit::Sqlite(error) => sentence(&error, &self.path),
@@ -162,6 +182,7 @@ impl Writer {
                 self.shared.came_late(late);
                 self.blind = false;
             }
+            self.file = identity(&self.path);
             self.connection = Some(connection);
         }
         if let Some(connection) = &self.connection {
@@ -215,6 +236,11 @@ impl Writer {
     }
 }
 
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
 /// Whether a job is still wanted; its waiter may have given up.
 fn begin(job: &Job) -> bool {
     match job {
@@ -259,13 +285,13 @@ fn write(connection: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
                         line.detail
                     ])?;
             }
-            Job::Meta { key, value } => {
+            Job::Meta { key, value, once } => {
                 transaction
                     .prepare_cached(
                         "INSERT INTO meta (key, value) VALUES (?1, ?2)
-                         ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                         ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE NOT ?3",
                     )?
-                    .execute(params![key, value])?;
+                    .execute(params![key, value, once])?;
             }
         }
     }

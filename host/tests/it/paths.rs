@@ -161,5 +161,26 @@ fn ownership() {
     fs::create_dir(&third).unwrap();
     chown(&third, Some(12_345), None).unwrap();
     own_directory(&third, &nobody).unwrap_err();
-    assert_eq!(fs::metadata("/etc").unwrap().uid(), 0);
+    // DENY: the system's own, as the parent of /run/ringwall.sock would be.
+    let run = dir.path().join("run");
+    fs::create_dir(&run).unwrap();
+    fs::set_permissions(&run, Permissions::from_mode(0o755)).unwrap();
+    fs::write(run.join("another.pid"), "").unwrap();
+    for shared in [
+        run.as_path(),
+        "/etc".as_ref(),
+        "/run".as_ref(),
+        "/tmp".as_ref(),
+    ] {
+        let error = own_directory(shared, &nobody).unwrap_err();
+        assert!(
+            matches!(error, Error::Shared { .. }),
+            "{}: {error}",
+            shared.display()
+        );
+        assert_eq!(fs::metadata(shared).unwrap().uid(), 0);
+    }
+    // ALLOW: an empty one that an administrator made, with whatever mode.
+    fs::remove_file(run.join("another.pid")).unwrap();
+    own_directory(&run, &nobody).unwrap();
 }

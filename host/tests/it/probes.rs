@@ -111,6 +111,7 @@ fn confined(dir: &Path) {
     let access = started(dir);
     let (state, account) = (dir.join("state"), nobody());
     fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
     fs::write(state.join("of-root"), "").unwrap();
     host::own_directory(&state, &account).unwrap();
     let address: std::net::SocketAddr = fs::read_to_string(dir.join("address"))

@@ -1,5 +1,6 @@
 //! A database that somebody else holds, and queues that run over.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -99,6 +100,7 @@ fn a_database_locked_at_the_start_is_read_when_it_comes_free() {
     let (store, _) = Store::open(dir.path()).unwrap();
     store.append(&[entry(1), entry(2)]).wait(SOON).unwrap();
     store.set_meta("node", "7");
+    assert_eq!(store.first_seen("site", time(1)), time(1));
     drop(store);
 
     // A write lock alone does not keep us from reading.
@@ -120,12 +122,37 @@ fn a_database_locked_at_the_start_is_read_when_it_comes_free() {
     );
     assert!(!store.health().is_healthy());
     let ticket = store.append(&[entry(3)]);
+    assert!(store.meta("node").is_none() || recovered.meta.contains_key("node"));
+    assert!(store.first_seen("site", time(50)) <= time(50));
     drop(other);
     ticket.wait(SOON).unwrap();
     let late = store.recovered_late().unwrap();
     assert_eq!(late.entries, [entry(1), entry(2)]);
     assert_eq!(store.meta("node").as_deref(), Some("7"));
+    assert_eq!(
+        store.first_seen("site", time(99)),
+        time(1),
+        "the first time stays the first"
+    );
     assert!(store.recovered_late().is_none(), "given out once");
+}
+
+#[test]
+fn what_is_acknowledged_after_the_file_was_removed_is_in_the_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path()).unwrap();
+    store.append(&[entry(1)]).wait(SOON).unwrap();
+    for name in ["state.db", "state.db-wal", "state.db-shm"] {
+        std::fs::remove_file(dir.path().join(name)).unwrap();
+    }
+    store.append_or_fail(&[entry(2)]).wait(SOON).unwrap();
+    let mode = std::fs::metadata(dir.path().join("state.db"))
+        .unwrap()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    drop(store);
+    let (_store, recovered) = Store::open(dir.path()).unwrap();
+    assert_eq!(recovered.entries, [entry(2)]);
 }
 
 #[test]
