@@ -1,0 +1,297 @@
+//! The one place that changes the book.
+//!
+//! Alerts become decisions here, people's orders too, and allowances; all through
+//! [`book::admit`]. Automatic decisions are enforced first and saved after; what a
+//! person asks for is answered when it is on disk, or refused when it cannot be.
+//!
+//! **Refuses:** what `admit` refuses, counted. **Assumes:** the store never blocks.
+//! **On failure:** a store that cannot write leaves everything as it is in memory,
+//! and `status` says so; a person's order then fails with the store's sentence.
+
+mod orders;
+mod recent;
+mod who;
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use book::{
+    AdmitPolicy, Applied, Author, Book, Bounds, Entry, EntryId, NodeId, Op, Published, View,
+};
+use respond::Volume;
+use store::{Recovered, Store, Ticket};
+use vocab::{Alert, Cidr, Decision, DecisionId, Refusal, RefusedBy, Timestamp};
+
+use crate::{now, random_id};
+use recent::Recent;
+pub use who::Spared;
+
+/// How many decisions one sweep ends at most.
+const SWEEP: usize = 10_000;
+
+/// Closes the open connections of a source.
+pub type Closer = Box<dyn Fn(Cidr) + Send + Sync>;
+
+/// Keeps the book.
+pub struct Bookkeeper {
+    published: Arc<Published>,
+    desk: Arc<Mutex<Desk>>,
+    store: Store,
+    recent: Recent,
+    closer: OnceLock<Closer>,
+    refused: AtomicU64,
+}
+
+impl std::fmt::Debug for Bookkeeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bookkeeper")
+            .field("refused", &self.refused)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is changed under one lock: admit, then apply, then the next.
+struct Desk {
+    book: Book,
+    author: Author,
+    policy: AdmitPolicy,
+    profiles: respond::Profiles,
+    spared: Spared,
+    /// Numbers entries that stand for the configuration and never reach the log.
+    configured: Author,
+    configured_items: Vec<book::AllowId>,
+}
+
+/// The node that stands for the configuration file in the book's fold.
+const CONFIGURATION: NodeId = NodeId(0);
+
+impl Bookkeeper {
+    /// Folds what the store gave back and publishes it.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        recovered: &Recovered,
+        profiles: respond::Profiles,
+        policy: AdmitPolicy,
+    ) -> Self {
+        let node = node_id(&store);
+        let mut book = Book::new(Bounds::default());
+        for entry in &recovered.entries {
+            book.apply(entry);
+            book.committed(entry.node, entry.cursor());
+        }
+        let now = now();
+        let published = Arc::new(Published::new(View::of(&book.changes(now))));
+        published.publish(&policy.protected.changes_from(&book::Protected::default()));
+        let desk = Desk {
+            book,
+            author: Author::new(node, recovered.epoch),
+            policy,
+            profiles,
+            spared: Spared::default(),
+            configured: Author::new(CONFIGURATION, 1),
+            configured_items: Vec::new(),
+        };
+        Self {
+            published,
+            desk: Arc::new(Mutex::new(desk)),
+            store,
+            recent: Recent::default(),
+            closer: OnceLock::new(),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// What the gate reads.
+    #[must_use]
+    pub fn published(&self) -> Arc<Published> {
+        Arc::clone(&self.published)
+    }
+
+    /// The store, for its health and history.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Tells how open connections are closed; the first call counts.
+    pub fn close_with(&self, closer: Closer) {
+        // A second closer would be a second edge; there is one.
+        let _first_counts = self.closer.set(closer);
+    }
+
+    /// Takes an alert: remembers it, and enforces what the profiles make of it.
+    /// `volume` is how far the site that the deciding event was about enforces.
+    pub fn alert(&self, alert: Alert, volume: Volume) {
+        let time = now();
+        let ticket = self.store.record_alert(&alert, time);
+        let mut desk = self.lock();
+        let made = desk.respond(&alert, volume, time);
+        self.refused.fetch_add(made.refused, Ordering::Relaxed);
+        self.enforce(desk, &made.entries, &made.applied);
+        tracing::info!(
+            scenario = %alert.scenario,
+            source = %alert.source.value,
+            events = alert.events_count,
+            decisions = made.entries.len(),
+            alert = ticket,
+            "alert raised"
+        );
+        self.recent
+            .raised(alert, made.entries.iter().filter_map(decision_of));
+    }
+
+    /// Notes who was refused by the book, for the time from decision to refusal.
+    pub fn refused(&self, refusal: &Refusal<'_>) {
+        if refusal.by == RefusedBy::Book {
+            self.recent.refused(refusal.client.0, refusal.time);
+        }
+    }
+
+    /// The newest alert about a source.
+    #[must_use]
+    pub fn latest_alert(&self, source: IpAddr) -> Option<Alert> {
+        self.recent.latest_alert(source)
+    }
+
+    /// From the deciding request to the first refused one of a source.
+    #[must_use]
+    pub fn reaction(&self, source: IpAddr) -> Option<Duration> {
+        self.recent.reaction(source)
+    }
+
+    /// Ends what is past its end and folds the published view, when worth while.
+    /// Takes milliseconds; for a worker.
+    pub fn tidy(&self) {
+        let time = now();
+        if let Some(late) = self.store.recovered_late() {
+            self.take_in(&late, time);
+        }
+        let mut desk = self.lock();
+        desk.book.sweep(time, SWEEP);
+        drop(desk);
+        if self.published.load().wants_merge() {
+            self.published.merge(time);
+        }
+    }
+
+    /// Entries that the store could only read after the start.
+    fn take_in(&self, late: &Recovered, time: Timestamp) {
+        let mut desk = self.lock();
+        for entry in &late.entries {
+            desk.book.apply(entry);
+            desk.book.committed(entry.node, entry.cursor());
+        }
+        let view = View::of(&desk.book.changes(time));
+        let protected = desk
+            .policy
+            .protected
+            .changes_from(&book::Protected::default());
+        self.published.replace(view);
+        self.published.publish(&protected);
+    }
+
+    /// Publishes, queues for the disk, and closes connections, in this order: the
+    /// next request is judged by the new book before anything else is done.
+    fn enforce(&self, desk: MutexGuard<'_, Desk>, entries: &[Entry], applied: &[Applied]) {
+        for one in applied {
+            self.published.publish(&one.changes);
+        }
+        // Queued under the lock, so that the log's order is the book's.
+        let ticket = (!entries.is_empty()).then(|| self.store.append(entries));
+        drop(desk);
+        if let (Some(ticket), Some(last)) = (ticket, entries.last()) {
+            self.mark_when_durable(&ticket, last);
+        }
+        if let Some(close) = self.closer.get() {
+            for decision in applied.iter().filter_map(|one| one.began.as_deref()) {
+                if decision.kind == vocab::Kind::Ban {
+                    decision.cidr().into_iter().for_each(close);
+                }
+            }
+        }
+    }
+
+    fn mark_when_durable(&self, ticket: &Ticket, last: &Entry) {
+        let (desk, node, upto) = (Arc::clone(&self.desk), last.node, last.cursor());
+        ticket.then(move |outcome| {
+            if outcome.is_ok() {
+                let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+                desk.book.committed(node, upto);
+            }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Desk> {
+        // Every change is applied whole before anything that could panic.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What came of an alert.
+#[derive(Default)]
+struct Made {
+    entries: Vec<Entry>,
+    applied: Vec<Applied>,
+    refused: u64,
+}
+
+impl Desk {
+    fn respond(&mut self, alert: &Alert, volume: Volume, time: Timestamp) -> Made {
+        let past = respond::subject(alert).map_or(&[][..], |range| self.book.past(range));
+        let outcome = self.profiles.propose(alert, past, volume, time);
+        if let Some(why) = outcome.none {
+            tracing::info!(source = %alert.source.value, %why, "nothing proposed");
+        }
+        let mut made = Made::default();
+        for proposal in outcome.proposals {
+            let (proposed, because) = (proposal.decision, proposal.because);
+            match book::admit(
+                &proposed,
+                DecisionId(random_id()),
+                &self.policy,
+                &self.book,
+                time,
+            ) {
+                Ok(decision) => {
+                    tracing::info!(source = %decision.value, kind = %decision.kind, %because, "decided");
+                    let (entry, applied) = self.write(Op::Add { decision }, time);
+                    made.entries.push(entry);
+                    made.applied.push(applied);
+                }
+                Err(refused) => {
+                    made.refused += 1;
+                    tracing::info!(source = %proposed.value, why = %refused, "decision refused");
+                }
+            }
+        }
+        made
+    }
+
+    /// Writes an entry of this node and applies it.
+    fn write(&mut self, op: Op, time: Timestamp) -> (Entry, Applied) {
+        let entry = self.author.entry(EntryId(random_id()), time, op);
+        let applied = self.book.apply(&entry);
+        (entry, applied)
+    }
+}
+
+fn decision_of(entry: &Entry) -> Option<&Decision> {
+    match &entry.op {
+        Op::Add { decision } => Some(decision),
+        Op::Remove { .. } | Op::AllowlistAdd { .. } | Op::AllowlistRemove { .. } => None,
+    }
+}
+
+/// This installation's name, drawn once and remembered.
+fn node_id(store: &Store) -> NodeId {
+    let known = store.meta("node").and_then(|text| text.parse().ok());
+    known.unwrap_or_else(|| {
+        let bits = (random_id() >> 64) as u64;
+        let node = NodeId(bits.max(1));
+        store.set_meta("node", &node.to_string());
+        node
+    })
+}

@@ -1,0 +1,12 @@
+//! What the command line's words do, one module a family.
+
+mod ask;
+mod logs;
+mod settings;
+
+pub use ask::seconds;
+pub use ask::{
+    alerts, allow, allowlist, decide, decisions, disallow, order, status, undecide, why,
+};
+pub use logs::{explain, replay};
+pub use settings::{check, show, show_schema};

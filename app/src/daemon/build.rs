@@ -1,0 +1,244 @@
+//! Putting an instance together, in the order in which its parts need each other.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+use book::{AdmitPolicy, Budgets};
+use config::Config;
+use config::snapshot::{LogFormat, LogTarget, Mode};
+use gate::Gate;
+use host::{FileRule, ListenerRule};
+use store::Store;
+use vocab::Timestamp;
+
+use super::Start;
+use crate::bookkeeper::{Bookkeeper, Spared};
+use crate::watch::{SiteVolume, Watch};
+use crate::{Error, now, rulebook, translate};
+
+/// The largest certificate or key file.
+const PEM_BYTES: u64 = 1 << 20;
+/// Our list of attack tools' names in `User-Agent`.
+const TOOLS: &str = "attack-tools.txt";
+
+pub(super) struct Built {
+    pub(super) edge: Arc<RwLock<edge::EdgeHandle>>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) bookkeeper: Arc<Bookkeeper>,
+    pub(super) watch: Arc<Watch>,
+    pub(super) addresses: Vec<SocketAddr>,
+}
+
+pub(super) fn build(config: &Config, start: &Start) -> Result<Built, Error> {
+    let rules = rulebook::load(&config.detection)?;
+    for fault in &rules.faults {
+        tracing::warn!(%fault, "rule left out");
+    }
+    let (store, recovered) =
+        Store::open(&config.state.directory).map_err(|error| Error::Operator(error.to_string()))?;
+    let bookkeeper = Arc::new(Bookkeeper::new(
+        store,
+        &recovered,
+        translate::profiles(config, true),
+        AdmitPolicy {
+            budgets: Budgets::default(),
+            ..AdmitPolicy::default()
+        },
+    ));
+    let snapshot = translate::edge(config, |site| volume_from(config, &bookkeeper, site))?;
+    let upstreams = translate::upstream_addresses(&snapshot);
+    let spared = Spared::new(
+        &config.book.never_ban,
+        upstreams,
+        &config.edge.trusted_proxies,
+    );
+    let local = spared.local_alert_only();
+    let profiles = translate::profiles(config, local);
+    bookkeeper.configure(
+        profiles,
+        spared,
+        &config.book.allow,
+        config.book.bans_per_minute,
+    );
+    let gate = Arc::new(Gate::new(
+        bookkeeper.published(),
+        translate::gate(config, tools()?, local),
+    ));
+    let cores = cores();
+    let policies = site_policies(config, &bookkeeper);
+    let watch = Arc::new(Watch::new(
+        &rules,
+        cores,
+        Arc::clone(&bookkeeper),
+        &policies,
+    ));
+    let (listeners, addresses) = listeners(config, start, cores)?;
+    let deps = edge::Deps {
+        gate: Arc::clone(&gate),
+        observer: Arc::clone(&watch) as Arc<dyn edge::Observer>,
+        access_log: access_log(config),
+        certificates: certificates(config, &start.access)?,
+        cores,
+    };
+    let edge = edge::Edge::start(snapshot, listeners, deps).map_err(|error| sentence(&error))?;
+    let edge = Arc::new(RwLock::new(edge));
+    // Weak, since the edge's observer leads back here; tried, since a drain that
+    // holds the handle closes every connection anyway.
+    let handle = Arc::downgrade(&edge);
+    bookkeeper.close_with(Box::new(move |range| {
+        if let Some(edge) = handle.upgrade()
+            && let Ok(edge) = edge.try_read()
+        {
+            edge.bar(range);
+        }
+    }));
+    Ok(Built {
+        edge,
+        gate,
+        bookkeeper,
+        watch,
+        addresses,
+    })
+}
+
+/// One runtime for each core that we may run on.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// From when a site's volume rules are enforced where its mode is left out.
+pub(super) fn volume_from(config: &Config, bookkeeper: &Bookkeeper, site: &str) -> Timestamp {
+    bookkeeper
+        .store()
+        .first_seen(site, now())
+        .after(config.detection.learn)
+}
+
+/// What detection must know of each site: from when its volume rules bar.
+pub(super) fn site_policies(config: &Config, bookkeeper: &Bookkeeper) -> Vec<(String, SiteVolume)> {
+    let sites = config.edge.sites.iter().map(|site| {
+        let name = site.name();
+        let volume = match site.mode {
+            Mode::Enforce => SiteVolume::EnforcedFrom(Timestamp::EPOCH),
+            Mode::Observe => SiteVolume::ObservedOnly,
+            Mode::Gradual => SiteVolume::EnforcedFrom(volume_from(config, bookkeeper, &name)),
+        };
+        (name, volume)
+    });
+    sites.collect()
+}
+
+/// The attack tools that the gate knows by name.
+pub(super) fn tools() -> Result<Arc<gate::Tools>, Error> {
+    let list = rulebook::built_in_list(TOOLS).unwrap_or_default();
+    gate::Tools::parse(list).map(Arc::new).map_err(|error| {
+        Error::Operator(format!(
+            "The built-in list of attack tools is broken: {error}."
+        ))
+    })
+}
+
+fn listeners(
+    config: &Config,
+    start: &Start,
+    cores: usize,
+) -> Result<(Vec<edge::Listener>, Vec<SocketAddr>), Error> {
+    let (mut all, mut addresses) = (Vec::new(), Vec::new());
+    for (address, tls) in translate::listeners(config) {
+        let mut sockets = Vec::new();
+        let mut wanted = address;
+        for share in 0..u16::try_from(cores).unwrap_or(1) {
+            let rule = ListenerRule::new(wanted, u16::try_from(cores).unwrap_or(1));
+            let socket = start
+                .access
+                .bind(&rule, share)
+                .map_err(|error| cannot_bind(address, &error))?;
+            // With port 0 the kernel chose for the first; the others share it.
+            wanted = socket.local_addr().unwrap_or(wanted);
+            sockets.push(socket);
+        }
+        addresses.push(wanted);
+        all.push(edge::Listener { sockets, tls });
+    }
+    Ok((all, addresses))
+}
+
+fn cannot_bind(address: SocketAddr, error: &host::HostError) -> Error {
+    Error::Operator(format!(
+        "Cannot listen on {address}: {error}. Run 'ss -ltnp' to see who holds it, or change edge.listen."
+    ))
+}
+
+/// Reads every configured certificate, and makes one for loopback names where TLS
+/// is spoken and none is configured.
+pub(super) fn certificates(
+    config: &Config,
+    access: &host::Access,
+) -> Result<Vec<edge::Certificate>, Error> {
+    let mut found = Vec::new();
+    for site in &config.edge.sites {
+        if let Some(files) = &site.certificate {
+            found.push(edge::Certificate {
+                name: files.chain.display().to_string(),
+                hosts: translate::hosts(&site.hosts),
+                chain_pem: read(access, &files.chain)?,
+                key_pem: read(access, &files.key)?,
+            });
+        }
+    }
+    if found.is_empty() && config.edge.listeners.iter().any(|listener| listener.tls) {
+        let hosts: Vec<_> = config
+            .edge
+            .sites
+            .iter()
+            .flat_map(|site| translate::hosts(&site.hosts))
+            .collect();
+        found.push(edge::self_signed(&hosts).map_err(|error| {
+            Error::Operator(format!(
+                "A listener speaks TLS and no site has a certificate ({error}). Set certificate and key \
+                 on the site; only loopback names get a self-signed one."
+            ))
+        })?);
+    }
+    Ok(found)
+}
+
+fn read(access: &host::Access, path: &Path) -> Result<Vec<u8>, Error> {
+    let file = access
+        .open(&FileRule::new(path))
+        .map_err(|error| Error::Operator(error.to_string()))?;
+    let mut bytes = Vec::new();
+    file.take(PEM_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::Operator(format!("Cannot read {}: {error}.", path.display())))?;
+    Ok(bytes)
+}
+
+fn access_log(config: &Config) -> Option<edge::AccessLog> {
+    let log = config.edge.access_log.clone()?;
+    let format = match log.format {
+        LogFormat::Json => edge::LogFormat::Json,
+        LogFormat::Combined => edge::LogFormat::Combined,
+    };
+    let open = move || match &log.target {
+        // The descriptor is duplicated, so that closing the log leaves ours open.
+        LogTarget::Stdout => std::fs::OpenOptions::new().append(true).open("/dev/stdout"),
+        LogTarget::File(path) => std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path),
+    };
+    Some(edge::AccessLog {
+        format,
+        open: Box::new(open),
+    })
+}
+
+/// The edge's error as sentences.
+pub(super) fn sentence(error: &edge::EdgeError) -> Error {
+    let cause =
+        std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
+    Error::Operator(format!("Cannot {error}{cause}."))
+}

@@ -1,0 +1,269 @@
+//! One running instance: built from a configuration, reloaded, drained.
+//!
+//! The threads: one for each edge core; one for the store; one worker that does
+//! what takes milliseconds; and the caller's own, which answers the control
+//! socket, `/metrics` and signals ([`run`]).
+//!
+//! **On failure:** a listener that cannot be bound stops the start; a reload that
+//! fails leaves everything as it was; a store that cannot write is told by `status`.
+
+mod build;
+mod run;
+mod worker;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use config::Config;
+use gate::Gate;
+use vocab::Timestamp;
+
+use crate::bookkeeper::{Bookkeeper, Spared};
+use crate::watch::Watch;
+use crate::{Error, now, rulebook, translate};
+use build::Built;
+pub use run::{help, run};
+use worker::Worker;
+
+/// With whose hands an instance starts.
+#[derive(Debug)]
+pub struct Start {
+    /// Who opens listeners and files.
+    pub access: host::Access,
+    /// What privileges were given up, where that was the question.
+    pub confinement: Option<host::Confinement>,
+}
+
+impl Start {
+    /// Inside another program of the same user, such as the demo: nothing is given up.
+    #[must_use]
+    pub fn embedded() -> Self {
+        let why = "Started inside another command: no privilege was held or given up.".to_owned();
+        Self {
+            access: host::Access::Own { why },
+            confinement: None,
+        }
+    }
+}
+
+/// A running instance; dropped, it drains briefly and stops.
+#[derive(Debug)]
+pub struct Daemon {
+    edge: Arc<RwLock<edge::EdgeHandle>>,
+    gate: Arc<Gate>,
+    bookkeeper: Arc<Bookkeeper>,
+    watch: Arc<Watch>,
+    start: Start,
+    config: ArcSwap<Config>,
+    /// One reload at a time.
+    reloading: Mutex<()>,
+    pause: Mutex<Option<Pause>>,
+    started: Timestamp,
+    addresses: Vec<SocketAddr>,
+    worker: Worker,
+}
+
+/// A pause that is on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pause {
+    /// When it ends by itself; `None` when only `resume` ends it.
+    pub until: Option<Timestamp>,
+}
+
+impl Daemon {
+    /// Starts everything that is configured.
+    ///
+    /// # Errors
+    /// Whole sentences: a listener, a rule, a certificate or the state directory.
+    pub fn start(config: Config, start: Start) -> Result<Self, Error> {
+        let Built {
+            edge,
+            gate,
+            bookkeeper,
+            watch,
+            addresses,
+        } = build::build(&config, &start)?;
+        let worker = Worker::start(Arc::clone(&bookkeeper), Arc::clone(&watch))?;
+        Ok(Self {
+            edge,
+            gate,
+            bookkeeper,
+            watch,
+            start,
+            config: ArcSwap::from_pointee(config),
+            reloading: Mutex::new(()),
+            pause: Mutex::new(None),
+            started: now(),
+            addresses,
+            worker,
+        })
+    }
+
+    /// Where the edge listens, ports resolved.
+    #[must_use]
+    pub fn listening(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The book's keeper.
+    #[must_use]
+    pub fn bookkeeper(&self) -> &Bookkeeper {
+        &self.bookkeeper
+    }
+
+    /// Detection on live traffic.
+    #[must_use]
+    pub fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// The edge's counters.
+    #[must_use]
+    pub fn stats(&self) -> edge::Stats {
+        self.edge().stats()
+    }
+
+    /// With whose hands it started.
+    #[must_use]
+    pub fn hands(&self) -> &Start {
+        &self.start
+    }
+
+    /// When it started.
+    #[must_use]
+    pub fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// Puts another configuration in force: all of it, or nothing.
+    ///
+    /// # Errors
+    /// Whole sentences; the old configuration is then still in force.
+    pub fn reload(&self, config: Config) -> Result<String, Error> {
+        let _one = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = self.config();
+        if translate::listeners(&before) != translate::listeners(&config) {
+            return Err(Error::Operator(
+                "The listeners changed, which needs a restart: ringwall down, then ringwall up. \
+                 The old configuration is still in force."
+                    .to_owned(),
+            ));
+        }
+        // Everything that can fail comes first.
+        let rules = rulebook::load(&config.detection)?;
+        let snapshot = self.snapshot(&config)?;
+        snapshot.check().map_err(|error| build::sentence(&error))?;
+        let certificates = build::certificates(&config, &self.start.access)?;
+        let tools = build::tools()?;
+        self.edge()
+            .reload_certificates(&certificates)
+            .map_err(|error| build::sentence(&error))?;
+        let upstreams = translate::upstream_addresses(&snapshot);
+        self.edge()
+            .reload(snapshot)
+            .map_err(|error| build::sentence(&error))?;
+        let spared = Spared::new(
+            &config.book.never_ban,
+            upstreams,
+            &config.edge.trusted_proxies,
+        );
+        let local = spared.local_alert_only();
+        self.gate.replace(translate::gate(&config, tools, local));
+        let profiles = translate::profiles(&config, local);
+        self.bookkeeper.configure(
+            profiles,
+            spared,
+            &config.book.allow,
+            config.book.bans_per_minute,
+        );
+        let (scenarios, broken) = (rules.scenarios(), rules.faults.len());
+        self.watch
+            .replace(&rules, &build::site_policies(&config, &self.bookkeeper));
+        self.config.store(Arc::new(config));
+        self.worker.resolve_soon();
+        tracing::info!(scenarios, broken, "configuration reloaded");
+        Ok(format!(
+            "The new configuration is in force: {scenarios} scenarios, {broken} broken rules."
+        ))
+    }
+
+    fn snapshot(&self, config: &Config) -> Result<edge::Snapshot, Error> {
+        translate::edge(config, |site| {
+            build::volume_from(config, &self.bookkeeper, site)
+        })
+    }
+
+    /// Opens the access log again, after it was renamed.
+    pub fn reopen_log(&self) {
+        self.edge().reopen_log();
+    }
+
+    /// Whether every edge core still runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.edge().is_alive()
+    }
+
+    fn edge(&self) -> RwLockReadGuard<'_, edge::EdgeHandle> {
+        self.edge.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enforces nothing until `resume`, or until the time is up.
+    pub fn pause(&self, lasts: Option<Duration>) -> Pause {
+        let pause = Pause {
+            until: lasts.map(|span| now().after(span)),
+        };
+        self.gate.pause(pause.until.unwrap_or(Timestamp::MAX));
+        *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = Some(pause);
+        pause
+    }
+
+    /// Enforces again.
+    pub fn resume(&self) {
+        self.gate.resume();
+        *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The pause that is on now.
+    #[must_use]
+    pub fn paused(&self) -> Option<Pause> {
+        let pause = *self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        pause.filter(|pause| pause.until.is_none_or(|until| until > now()))
+    }
+
+    /// Reads changed certificate files again; the old ones stay when the new are wrong.
+    pub fn refresh_certificates(&self) {
+        let outcome = build::certificates(&self.config(), &self.start.access).and_then(|found| {
+            self.edge()
+                .reload_certificates(&found)
+                .map_err(|error| build::sentence(&error))
+        });
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "certificates not read again, the old ones stay");
+        }
+    }
+
+    /// Stops accepting, lets what is under way finish, then ends it.
+    pub fn drain(&self, patience: Duration) -> edge::Drained {
+        let report = self
+            .edge
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(patience);
+        if let Err(error) = self.bookkeeper.store().flush(Duration::from_secs(5)) {
+            tracing::warn!(%error, "not everything reached the disk");
+        }
+        report
+    }
+}

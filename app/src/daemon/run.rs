@@ -1,0 +1,372 @@
+//! `ringwall up`: from the command line to a confined process that serves until told to stop.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use config::snapshot::LogTarget;
+use config::{Arguments, Config};
+use host::{Confinement, FileRule, ListenerRule, Policy, Reach, TcpBind};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+use super::{Daemon, Start};
+use crate::control::server::Socket;
+use crate::oracle::Desk;
+use crate::{Error, configuration, metrics};
+
+/// How often files on disk are looked at for changes.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Runs an instance until it is told to stop.
+///
+/// # Errors
+/// Whole sentences; faults of the configuration all at once.
+pub fn run(arguments: &Arguments) -> Result<(), Error> {
+    // Before any thread exists: the helper is this program again, as root.
+    let started = host::start(&host::Launch {
+        arguments: words("host", arguments),
+    })
+    .map_err(|error| Error::Operator(error.to_string()))?;
+    let (config, _) = configuration::load(arguments)?;
+    log_to_stderr(&config);
+    let start = confine(&config, arguments, started)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Operator(format!("Cannot start the control runtime: {error}.")))?;
+    let control = {
+        let _inside = runtime.enter();
+        Socket::bind(&config.control.socket).map_err(|error| {
+            Error::Operator(format!(
+                "Cannot open the control socket {}: {error}. Stop the other instance with 'ringwall down', \
+                 or set control.socket.",
+                config.control.socket.display()
+            ))
+        })?
+    };
+    let patience = config.edge.timeouts.drain;
+    let daemon = Arc::new(Daemon::start(config, start)?);
+    announce(&daemon);
+    let outcome = runtime.block_on(serve(&daemon, control, arguments));
+    tracing::info!("draining");
+    let drained = daemon.drain(patience);
+    tracing::info!(aborted = drained.aborted, took = ?drained.took, "stopped");
+    outcome
+}
+
+/// The privileged helper: serves its peer until that is gone.
+///
+/// # Errors
+/// When it was not started by `up`.
+pub fn help(arguments: &Arguments) -> Result<(), Error> {
+    let load = || match configuration::load(arguments) {
+        Ok((config, _)) => Ok(policy(&config)),
+        Err(error) => Err(error.to_string()),
+    };
+    host::serve(load).map_err(|error| {
+        Error::Operator(format!(
+            "This is the privileged helper, which only 'ringwall up' starts ({error})."
+        ))
+    })
+}
+
+/// What the helper may do: the configured listeners and files, nothing else.
+fn policy(config: &Config) -> Policy {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let shares = u16::try_from(cores).unwrap_or(1);
+    let listeners = config
+        .edge
+        .listeners
+        .iter()
+        .map(|listener| ListenerRule::new(listener.address, shares))
+        .collect();
+    let files = config
+        .edge
+        .sites
+        .iter()
+        .filter_map(|site| site.certificate.as_ref());
+    let files = files
+        .flat_map(|pair| [FileRule::new(&pair.chain), FileRule::new(&pair.key)])
+        .collect();
+    Policy { listeners, files }.bounded()
+}
+
+/// The words that start this program as something else with the same configuration.
+fn words(verb: &str, arguments: &Arguments) -> Vec<OsString> {
+    let mut words: Vec<OsString> = vec![verb.into()];
+    if let Some(file) = &arguments.config {
+        words.extend(["--config".into(), file.into()]);
+    }
+    if let Some(url) = &arguments.protect {
+        words.extend(["--protect".into(), url.into()]);
+    }
+    for address in &arguments.listen {
+        words.extend(["--listen".into(), address.into()]);
+    }
+    words
+}
+
+fn confine(config: &Config, arguments: &Arguments, started: host::Start) -> Result<Start, Error> {
+    let (access, account, note) = match started {
+        host::Start::Privileged(access) => {
+            let (account, note) = host::find_account(config.process.user.as_deref())
+                .map_err(|error| Error::Operator(error.to_string()))?;
+            (access, Some(account), note)
+        }
+        host::Start::Ordinary(access) => (access, None, None),
+    };
+    let write = writable(config);
+    for folder in &write {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Error::Operator(format!(
+                "Cannot make the directory {}: {error}. Set state.directory, or make it by hand.",
+                folder.display()
+            ))
+        })?;
+        if let Some(account) = &account {
+            host::own_directory(folder, account).map_err(|error| {
+                Error::Operator(format!("Cannot hand over a directory: {error}."))
+            })?;
+        }
+    }
+    let reach = Reach {
+        read: readable(config, arguments),
+        write,
+        bind: TcpBind::Any,
+    };
+    let plan = host::Plan {
+        account,
+        reach,
+        exec: host::Exec::Deny,
+    };
+    let mut confinement: Confinement = host::confine(&plan).map_err(|error| {
+        Error::Operator(format!(
+            "Cannot give up privileges: {error}. Nothing was started."
+        ))
+    })?;
+    confinement.notes.extend(note);
+    Ok(Start {
+        access,
+        confinement: Some(confinement),
+    })
+}
+
+fn readable(config: &Config, arguments: &Arguments) -> Vec<PathBuf> {
+    let detection = &config.detection;
+    let rules = [
+        &detection.hub,
+        &detection.rules,
+        &detection.patterns,
+        &detection.data,
+    ];
+    let files = config
+        .edge
+        .sites
+        .iter()
+        .filter_map(|site| site.certificate.as_ref());
+    let mut paths: Vec<PathBuf> = rules.into_iter().flatten().cloned().collect();
+    // Folders, so that files that are replaced by renaming stay in reach.
+    paths.extend(
+        files
+            .flat_map(|pair| [&pair.chain, &pair.key])
+            .filter_map(|path| parent(path)),
+    );
+    paths.extend(watched(arguments).as_deref().and_then(parent));
+    paths
+}
+
+fn writable(config: &Config) -> Vec<PathBuf> {
+    let mut folders = vec![config.state.directory.clone()];
+    folders.extend(parent(&config.control.socket));
+    if let Some(log) = &config.edge.access_log
+        && let LogTarget::File(path) = &log.target
+    {
+        folders.extend(parent(path));
+    }
+    folders.sort();
+    folders.dedup();
+    folders
+}
+
+fn parent(path: &Path) -> Option<PathBuf> {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .map(Path::to_owned)
+}
+
+fn announce(daemon: &Daemon) {
+    for address in daemon.listening() {
+        tracing::info!(%address, "listening");
+    }
+    let (helped, state) = daemon.hands().access.state();
+    tracing::info!(helped, %state, "privileges");
+}
+
+/// Answers the control socket, `/metrics` and signals until told to stop.
+async fn serve(daemon: &Arc<Daemon>, control: Socket, arguments: &Arguments) -> Result<(), Error> {
+    let stop = Arc::new(Notify::new());
+    let desk = Arc::new(Desk::new(
+        Arc::clone(daemon),
+        arguments.clone(),
+        Arc::clone(&stop),
+    ));
+    let mut signals = Signals::new()?;
+    let exposed = metrics::serve(Arc::clone(daemon));
+    let (mut control, mut exposed) = (
+        Box::pin(control.serve(Arc::clone(&desk) as _)),
+        Box::pin(exposed),
+    );
+    let mut files = Files::new(daemon, arguments);
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut metrics_ended = false;
+    loop {
+        tokio::select! {
+            () = &mut control => return Err(Error::Operator("The control socket ended.".to_owned())),
+            outcome = &mut exposed, if !metrics_ended => {
+                metrics_ended = true;
+                if let Err(error) = outcome {
+                    tracing::warn!(%error, "metrics are not served");
+                }
+            }
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
+            () = stop.notified() => return Ok(()),
+            _ = signals.hangup.recv() => {
+                daemon.reopen_log();
+                reload(&desk).await;
+            }
+            _ = look.tick() => {
+                if !daemon.is_alive() {
+                    return Err(Error::Operator("An edge core ended; the log says why. Start again.".to_owned()));
+                }
+                match files.changed() {
+                    Some(Changed::Configuration) => reload(&desk).await,
+                    Some(Changed::Certificate) => {
+                        let daemon = Arc::clone(daemon);
+                        report(tokio::task::spawn_blocking(move || daemon.refresh_certificates()).await);
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+}
+
+async fn reload(desk: &Arc<Desk>) {
+    let desk = Arc::clone(desk);
+    let outcome = tokio::task::spawn_blocking(move || match desk.reload() {
+        Ok(sentence) => tracing::info!(%sentence, "reloaded"),
+        Err(sentence) => tracing::error!(%sentence, "not reloaded, the old configuration stays"),
+    });
+    report(outcome.await);
+}
+
+fn report(outcome: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = outcome {
+        tracing::error!(%error, "a task ended badly");
+    }
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Error> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Error::Operator(format!("Cannot listen for signals: {error}.")))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// Which watched file changed.
+enum Changed {
+    Configuration,
+    Certificate,
+}
+
+/// Files whose change means something, and when they last changed.
+struct Files {
+    configuration: Option<(PathBuf, Option<SystemTime>)>,
+    certificates: Vec<(PathBuf, Option<SystemTime>)>,
+}
+
+impl Files {
+    fn new(daemon: &Daemon, arguments: &Arguments) -> Self {
+        let stamped = |path: PathBuf| (path.clone(), changed_at(&path));
+        let config = daemon.config();
+        let files = config
+            .edge
+            .sites
+            .iter()
+            .filter_map(|site| site.certificate.as_ref());
+        Self {
+            configuration: watched(arguments).map(stamped),
+            certificates: files
+                .flat_map(|pair| [pair.chain.clone(), pair.key.clone()])
+                .map(stamped)
+                .collect(),
+        }
+    }
+
+    fn changed(&mut self) -> Option<Changed> {
+        let moved = |(path, known): &mut (PathBuf, Option<SystemTime>)| {
+            let time = changed_at(path);
+            let changed = time.is_some() && time != *known;
+            *known = time.or(*known);
+            changed
+        };
+        if self.configuration.as_mut().is_some_and(moved) {
+            return Some(Changed::Configuration);
+        }
+        // Every file's stamp is renewed, or a pair would be read twice.
+        let changed = self
+            .certificates
+            .iter_mut()
+            .map(moved)
+            .filter(|changed| *changed)
+            .count();
+        (changed > 0).then_some(Changed::Certificate)
+    }
+}
+
+fn changed_at(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path)
+        .and_then(|found| found.modified())
+        .ok()
+}
+
+/// The configuration file that is in use, if one is.
+fn watched(arguments: &Arguments) -> Option<PathBuf> {
+    match (&arguments.config, &arguments.protect) {
+        (Some(path), _) => std::path::absolute(path).ok(),
+        (None, Some(_)) => None,
+        (None, None) => config::find(&config::Surroundings::of_process()),
+    }
+}
+
+fn log_to_stderr(config: &Config) {
+    let level = config.log.level.name();
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    // A second subscriber would be a second `run` in one process; there is none.
+    let _first = if config.log.json {
+        builder.json().try_init()
+    } else {
+        builder.with_ansi(false).try_init()
+    };
+}

@@ -1,0 +1,148 @@
+//! What the control socket's questions are answered with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::Arguments;
+use serde::Serialize;
+use tokio::sync::Notify;
+use vocab::Cidr;
+
+use crate::control::protocol::Ask;
+use crate::control::server::{Caller, Oracle};
+use crate::daemon::Daemon;
+use crate::{Error, configuration, now, posture};
+
+/// The longest a listing gets.
+const MOST_ALERTS: usize = 10_000;
+
+/// Answers questions about one running instance.
+pub struct Desk {
+    daemon: Arc<Daemon>,
+    arguments: Arguments,
+    stop: Arc<Notify>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    /// A desk; `stop` is told when somebody asks for the end.
+    #[must_use]
+    pub fn new(daemon: Arc<Daemon>, arguments: Arguments, stop: Arc<Notify>) -> Self {
+        Self {
+            daemon,
+            arguments,
+            stop,
+        }
+    }
+
+    /// Reads the configuration again, all or nothing.
+    ///
+    /// # Errors
+    /// What is wrong with it; the old one stays.
+    pub fn reload(&self) -> Result<String, String> {
+        // The helper first, so that it allows what the new configuration asks for.
+        if let Err(why) = self.daemon.hands().access.reload() {
+            tracing::warn!(%why, "helper did not read the configuration again");
+        }
+        let loaded = configuration::load(&self.arguments);
+        let reloaded = loaded.and_then(|(config, _)| self.daemon.reload(config));
+        reloaded.map_err(|error| match error {
+            Error::Config(faults) => format!("{} The old configuration stays in force.", faults.0),
+            Error::Operator(sentence) => sentence,
+            Error::Findings => String::new(),
+        })
+    }
+
+    fn pause(&self, seconds: Option<u64>) -> String {
+        let pause = self.daemon.pause(seconds.map(Duration::from_secs));
+        match pause.until {
+            Some(until) => {
+                format!("Paused until {until}: everything is proxied, nothing is enforced.")
+            }
+            None => "Paused: everything is proxied, nothing is enforced until 'ringwall resume'."
+                .to_owned(),
+        }
+    }
+}
+
+impl Oracle for Desk {
+    fn answer(&self, ask: Ask, caller: Caller) -> Result<serde_json::Value, String> {
+        let book = self.daemon.bookkeeper();
+        if let Some(action) = deed(&ask) {
+            let detail = serde_json::to_string(&ask).unwrap_or_default();
+            book.store()
+                .audit(now(), &format!("uid {}", caller.uid), action, &detail);
+        }
+        match ask {
+            Ask::Status => json(&posture::status(&self.daemon)),
+            Ask::Pause { seconds } => json(&self.pause(seconds)),
+            Ask::Resume => {
+                self.daemon.resume();
+                json(&"Enforcing again.")
+            }
+            Ask::Reload => json(&self.reload()?),
+            Ask::Down => {
+                self.stop.notify_one();
+                json(
+                    &"Draining and stopping. Ringwall changed nothing in the kernel that must be undone.",
+                )
+            }
+            Ask::Why { subject } => json(&book.why(&subject)?),
+            Ask::Decisions { all: _, value } => json(&book.decisions(range(value.as_deref())?)),
+            Ask::Decide {
+                value,
+                kind,
+                seconds,
+                reason,
+            } => json(&book.decide(&value, &kind, Duration::from_secs(seconds), &reason)?),
+            Ask::Undecide { subject } => json(&book.undecide(&subject)?),
+            Ask::Alerts { limit, value } => {
+                json(&book.alerts(limit.min(MOST_ALERTS), value.as_deref()))
+            }
+            Ask::Allowlist => json(&book.allowlist()),
+            Ask::Allow {
+                value,
+                reason,
+                seconds,
+            } => json(&book.allow(&value, &reason, seconds.map(Duration::from_secs))?),
+            Ask::Disallow { value } => json(&book.disallow(&value)?),
+        }
+    }
+}
+
+/// The name in the audit trail of what changes something.
+fn deed(ask: &Ask) -> Option<&'static str> {
+    match ask {
+        Ask::Pause { .. } => Some("pause"),
+        Ask::Resume => Some("resume"),
+        Ask::Reload => Some("reload"),
+        Ask::Down => Some("down"),
+        Ask::Decide { .. } => Some("decision.add"),
+        Ask::Undecide { .. } => Some("decision.delete"),
+        Ask::Allow { .. } => Some("allowlist.add"),
+        Ask::Disallow { .. } => Some("allowlist.delete"),
+        Ask::Status
+        | Ask::Why { .. }
+        | Ask::Decisions { .. }
+        | Ask::Alerts { .. }
+        | Ask::Allowlist => None,
+    }
+}
+
+fn range(value: Option<&str>) -> Result<Option<Cidr>, String> {
+    value
+        .map(|text| {
+            text.parse()
+                .map_err(|error| format!("'{text}' is {error}."))
+        })
+        .transpose()
+}
+
+fn json<T: Serialize>(value: &T) -> Result<serde_json::Value, String> {
+    serde_json::to_value(value).map_err(|error| format!("The answer cannot be written: {error}."))
+}

@@ -1,0 +1,299 @@
+//! What holds, and how we know: the answer to `ringwall status`.
+
+use store::Condition;
+use vocab::{Basis, Ring, State};
+
+use crate::control::protocol::{
+    ControlView, PauseView, RingView, SiteView, StatusView, TrafficView,
+};
+use crate::daemon::Daemon;
+use crate::now;
+
+/// The posture of every ring, built or not.
+#[must_use]
+pub fn status(daemon: &Daemon) -> StatusView {
+    let rings = Ring::ALL
+        .into_iter()
+        .map(|ring| {
+            let controls = match ring {
+                Ring::Edge => edge(daemon),
+                Ring::Detection => detection(daemon),
+                Ring::Network => vec![not_built(
+                    "network.segments",
+                    "Isolated services and databases",
+                )],
+                Ring::Container => vec![not_built(
+                    "container.privilege",
+                    "Least privilege for containers",
+                )],
+                Ring::Dns => vec![not_built("dns.filter", "Central DNS filtering")],
+                Ring::Backup => vec![not_built("backup.daily", "Daily encrypted backups")],
+            };
+            RingView {
+                ring,
+                state: worst(&controls),
+                controls,
+            }
+        })
+        .collect();
+    let stats = daemon.stats();
+    let refused = [
+        stats.refused_codec,
+        stats.refused_book,
+        stats.refused_limit,
+        stats.refused_rule,
+        stats.refused_route,
+    ];
+    StatusView {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started: daemon.started(),
+        now: now(),
+        paused: daemon
+            .paused()
+            .map(|pause| PauseView { until: pause.until }),
+        rings,
+        sites: sites(daemon),
+        traffic: TrafficView {
+            open: stats.open,
+            connections: stats.accepted,
+            requests: stats.requests,
+            refused: refused.iter().sum(),
+            upstream_failures: stats.upstream_errors,
+            log_dropped: stats.log_dropped,
+        },
+        book: daemon.bookkeeper().numbers(),
+        notes: notes(daemon),
+    }
+}
+
+fn edge(daemon: &Daemon) -> Vec<ControlView> {
+    let config = daemon.config();
+    let addresses: Vec<String> = daemon.listening().iter().map(ToString::to_string).collect();
+    let observing: Vec<_> = config
+        .edge
+        .sites
+        .iter()
+        .filter(|site| site.mode == config::snapshot::Mode::Observe)
+        .map(config::snapshot::Site::name)
+        .collect();
+    let enforcing = match (daemon.paused(), observing.is_empty()) {
+        (Some(_), _) => State::Observing("Paused: nothing is enforced.".to_owned()),
+        (None, true) => State::Holds,
+        (None, false) => State::Observing(format!(
+            "These sites only observe: {}.",
+            observing.join(", ")
+        )),
+    };
+    let serving = if daemon.is_alive() {
+        State::Holds
+    } else {
+        State::Broken("An edge core ended; the log says why.".to_owned())
+    };
+    let limits = &config.edge.limits;
+    vec![
+        seen(
+            "edge.listen",
+            "Stands in front of the sites",
+            serving,
+            format!("Listens on {}.", addresses.join(", ")),
+        ),
+        seen(
+            "edge.framing",
+            "Refuses requests that two readers read differently",
+            State::Holds,
+            format!("{} refused since the start.", daemon.stats().refused_codec),
+        ),
+        seen(
+            "edge.book",
+            "Refuses whom the book bars",
+            enforcing.clone(),
+            format!(
+                "{} requests refused since the start.",
+                daemon.stats().refused_book
+            ),
+        ),
+        seen(
+            "edge.limits",
+            "Bounds connections and requests",
+            enforcing,
+            format!(
+                "{} connections in total, {} an address; {} refused since the start.",
+                limits.connections,
+                limits.connections_per_address,
+                daemon.stats().refused_limit
+            ),
+        ),
+        confinement(daemon),
+        helper(daemon),
+    ]
+}
+
+fn confinement(daemon: &Daemon) -> ControlView {
+    const ID: &str = "edge.confined";
+    const TITLE: &str = "The process that faces the internet holds nothing";
+    match &daemon.hands().confinement {
+        None => seen(
+            ID,
+            TITLE,
+            State::Unknown(
+                "Nothing was given up: the instance runs inside another command.".to_owned(),
+            ),
+            String::new(),
+        ),
+        Some(level) if level.is_whole() => {
+            proven(ID, TITLE, State::Holds, level.lines().join("; "))
+        }
+        Some(level) => proven(
+            ID,
+            TITLE,
+            State::Broken(level.lines().join("; ")),
+            String::new(),
+        ),
+    }
+}
+
+fn helper(daemon: &Daemon) -> ControlView {
+    let (well, sentence) = daemon.hands().access.state();
+    let state = if well {
+        State::Holds
+    } else {
+        State::Broken(sentence.clone())
+    };
+    seen(
+        "edge.helper",
+        "Privilege lives in one small process",
+        state,
+        sentence,
+    )
+}
+
+fn detection(daemon: &Daemon) -> Vec<ControlView> {
+    let (events, failed) = daemon.watch().looked_at();
+    let counts = daemon.watch().counts();
+    let faults = daemon.watch().faults();
+    let state = match (daemon.config().detection.enabled, faults.first()) {
+        (false, _) => State::NotProtected("detection.enabled is false.".to_owned()),
+        (true, None) => State::Holds,
+        (true, Some(first)) => State::Broken(format!(
+            "{} rules were left out, the first: {first}.",
+            faults.len()
+        )),
+    };
+    let evidence = format!(
+        "{} scenarios; {events} requests looked at, {} buckets, {} alerts, {failed} expressions failed, \
+         {} buckets evicted.",
+        daemon.watch().scenarios(),
+        counts.buckets,
+        counts.alerts,
+        counts.evicted
+    );
+    let store = daemon.bookkeeper().store().health();
+    let saved = match &store.condition {
+        Condition::Healthy => State::Holds,
+        Condition::Degraded { since, why } => State::Broken(format!(
+            "Since {since}: {why} Deciding goes on from memory."
+        )),
+    };
+    let dropped = store.dropped;
+    vec![
+        seen(
+            "detection.http",
+            "Sees attacks in the traffic",
+            state,
+            evidence,
+        ),
+        seen(
+            "detection.book",
+            "Decisions survive a restart",
+            saved,
+            format!(
+                "{} entries written, {} wait; {} entries and {} alerts dropped.",
+                store.written, store.queued, dropped.entries, dropped.alerts
+            ),
+        ),
+    ]
+}
+
+fn sites(daemon: &Daemon) -> Vec<SiteView> {
+    let config = daemon.config();
+    let time = now();
+    let one = |site: &config::snapshot::Site| {
+        let name = site.name();
+        let gradual = site.mode == config::snapshot::Mode::Gradual;
+        let from = daemon
+            .bookkeeper()
+            .store()
+            .first_seen(&name, time)
+            .after(config.detection.learn);
+        SiteView {
+            upstreams: site.upstreams.iter().map(ToString::to_string).collect(),
+            mode: site.mode.to_string(),
+            volume_from: gradual.then_some(from),
+            name,
+        }
+    };
+    config.edge.sites.iter().map(one).collect()
+}
+
+fn notes(daemon: &Daemon) -> Vec<String> {
+    let faults = daemon.watch().faults();
+    let mut notes: Vec<String> = faults
+        .iter()
+        .take(10)
+        .map(|fault| format!("Rule left out: {fault}."))
+        .collect();
+    let stats = daemon.stats();
+    if stats.log_dropped > 0 {
+        notes.push(format!(
+            "{} access log lines were lost: the disk is too slow for them.",
+            stats.log_dropped
+        ));
+    }
+    if stats.panics > 0 {
+        notes.push(format!(
+            "{} connections ended in a defect of Ringwall; please report its log.",
+            stats.panics
+        ));
+    }
+    notes
+}
+
+fn seen(id: &str, title: &str, state: State, evidence: String) -> ControlView {
+    ControlView {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        state,
+        basis: Basis::Observed,
+        evidence,
+    }
+}
+
+/// For what was attempted and failed, such as becoming root again.
+fn proven(id: &str, title: &str, state: State, evidence: String) -> ControlView {
+    ControlView {
+        basis: Basis::Proven,
+        ..seen(id, title, state, evidence)
+    }
+}
+
+fn not_built(id: &str, title: &str) -> ControlView {
+    let why = "Not built yet: Ringwall does nothing about this.".to_owned();
+    ControlView {
+        basis: Basis::Declared,
+        ..seen(id, title, State::NotProtected(why), String::new())
+    }
+}
+
+/// The state that the operator should hear first.
+fn worst(controls: &[ControlView]) -> State {
+    let rank = |state: &State| match state {
+        State::Holds => 0,
+        State::Unknown(_) => 1,
+        State::Observing(_) => 2,
+        State::NotProtected(_) => 3,
+        State::Broken(_) => 4,
+    };
+    let worst = controls.iter().max_by_key(|control| rank(&control.state));
+    worst.map_or(State::Holds, |control| control.state.clone())
+}

@@ -1,0 +1,197 @@
+//! From the validated configuration to what each room wants to hear.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::Config;
+use config::snapshot::{HostPattern, Mode, Profile, Upstream};
+use vocab::{Timestamp, UpstreamAddr};
+
+use crate::Error;
+
+/// The edge's snapshot. Resolves upstream names: blocks.
+///
+/// # Errors
+/// When an upstream's name stands for no address.
+pub fn edge(
+    config: &Config,
+    volume_from: impl Fn(&str) -> Timestamp,
+) -> Result<edge::Snapshot, Error> {
+    let sites = (0_u32..)
+        .zip(&config.edge.sites)
+        .map(|(number, site)| {
+            let name = site.name();
+            let upstreams = site
+                .upstreams
+                .iter()
+                .map(resolve)
+                .collect::<Result<Vec<_>, _>>()?;
+            let mode = match site.mode {
+                Mode::Gradual => gate::Mode::Default,
+                Mode::Enforce => gate::Mode::Enforce,
+                Mode::Observe => gate::Mode::Observe,
+            };
+            let policy = gate::SitePolicy {
+                mode,
+                ..gate::SitePolicy::new(number, volume_from(&name))
+            };
+            Ok(edge::Site {
+                hosts: hosts(&site.hosts),
+                path_prefix: site.path.clone(),
+                upstreams: upstreams.into_iter().flatten().collect(),
+                policy,
+                name,
+            })
+        })
+        .collect::<Result<_, Error>>()?;
+    let (limits, timeouts) = (&config.edge.limits, &config.edge.timeouts);
+    Ok(edge::Snapshot {
+        sites,
+        trusted_proxies: config.edge.trusted_proxies.clone(),
+        client_header: edge::ClientHeader::default(),
+        limits: edge::Limits {
+            connections: limits.connections,
+            head_bytes: limits.head_bytes,
+            header_fields: limits.headers,
+            body_bytes: limits.body_bytes,
+            ..edge::Limits::default()
+        },
+        timeouts: edge::Timeouts {
+            handshake: timeouts.header,
+            head: timeouts.header,
+            idle: timeouts.idle,
+            stalled: timeouts.body,
+            connect: timeouts.connect,
+            response: timeouts.response,
+            tunnel: timeouts.tunnel,
+            ..edge::Timeouts::default()
+        },
+    })
+}
+
+/// Host patterns in the edge's words.
+#[must_use]
+pub fn hosts(patterns: &[HostPattern]) -> Vec<edge::HostPattern> {
+    patterns.iter().map(host).collect()
+}
+
+fn host(pattern: &HostPattern) -> edge::HostPattern {
+    match pattern {
+        HostPattern::Any => edge::HostPattern::Any,
+        HostPattern::Exact(name) => edge::HostPattern::Exact(name.clone()),
+        HostPattern::Wildcard(domain) => edge::HostPattern::Below(domain.clone()),
+    }
+}
+
+fn resolve(upstream: &Upstream) -> Result<Vec<UpstreamAddr>, Error> {
+    let found = (upstream.host.as_str(), upstream.port).to_socket_addrs();
+    let addresses: Vec<UpstreamAddr> = found
+        .map(|all| all.map(UpstreamAddr).collect())
+        .unwrap_or_default();
+    if addresses.is_empty() {
+        return Err(Error::Operator(format!(
+            "The upstream {upstream} stands for no address now. Check its name with 'getent hosts {}', or \
+             write its address.",
+            upstream.host
+        )));
+    }
+    Ok(addresses)
+}
+
+/// The addresses of every upstream, which are never barred.
+#[must_use]
+pub fn upstream_addresses(snapshot: &edge::Snapshot) -> Vec<IpAddr> {
+    snapshot
+        .sites
+        .iter()
+        .flat_map(|site| &site.upstreams)
+        .map(|upstream| upstream.0.ip())
+        .collect()
+}
+
+/// The gate's settings.
+#[must_use]
+pub fn gate(
+    config: &Config,
+    tools: Arc<gate::Tools>,
+    local_tools_observed: bool,
+) -> gate::Settings {
+    let limits = &config.edge.limits;
+    let at_least_one = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).max(1);
+    let burst = NonZeroU32::new(limits.request_burst).unwrap_or(NonZeroU32::MIN);
+    let requests = limits
+        .requests_per_second
+        .and_then(NonZeroU32::new)
+        .and_then(|rate| gate::Rate::new(rate, Duration::from_secs(1), burst));
+    let defaults = gate::Settings::default();
+    gate::Settings {
+        connections: gate::ConnectionLimits {
+            per_client: at_least_one(limits.connections_per_address),
+            total: at_least_one(limits.connections),
+            ..defaults.connections
+        },
+        requests,
+        tools,
+        local_tools_observed,
+        most_headers: limits.headers,
+        bans_refuse_connections: config
+            .edge
+            .sites
+            .iter()
+            .all(|site| site.mode != Mode::Observe),
+        ..defaults
+    }
+}
+
+/// The profiles that alerts are put to.
+#[must_use]
+pub fn profiles(config: &Config, local_alert_only: bool) -> respond::Profiles {
+    let defaults = respond::Profiles::default();
+    respond::Profiles {
+        profiles: (1..)
+            .zip(&config.book.profiles)
+            .map(|(number, profile)| one(number, profile))
+            .collect(),
+        local_alert_only,
+        ..defaults
+    }
+}
+
+fn one(number: usize, profile: &Profile) -> respond::Profile {
+    let escalation = (profile.escalation > 1.0).then_some(respond::Escalation {
+        longest: profile.cap,
+        half_life: profile.forget_after / 3,
+        forget: profile.forget_after,
+    });
+    let scenarios = if profile.scenarios.iter().any(|name| name == "*") {
+        Vec::new()
+    } else {
+        profile.scenarios.clone()
+    };
+    respond::Profile {
+        name: number.to_string(),
+        matcher: respond::Matcher {
+            scenarios,
+            ..respond::Matcher::default()
+        },
+        remedies: vec![respond::Remedy {
+            kind: profile.kind.clone(),
+            lasts: profile.duration,
+            escalation,
+        }],
+        last: true,
+    }
+}
+
+/// Where the edge listens.
+#[must_use]
+pub fn listeners(config: &Config) -> Vec<(SocketAddr, bool)> {
+    config
+        .edge
+        .listeners
+        .iter()
+        .map(|listener| (listener.address, listener.tls))
+        .collect()
+}

@@ -1,0 +1,226 @@
+//! Detection on live traffic, on the edge's own cores.
+//!
+//! Each core has a seat: the program and a scratch to run it with. A request is
+//! looked at and poured while its answer's head is in hand and unsent, so that what
+//! it decides governs the client's next request. An ordinary request costs one
+//! uncontended lock for the seat and one for each bucket shard it pours into.
+//!
+//! **Refuses:** to count what the gate refused itself, so that a ban cannot feed on
+//! its own refusals. **On failure:** a rule that fails is counted by the program.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use detect::bucket::Seed;
+use detect::program::{Program, Scratch};
+use detect::rules::Fault;
+use detect::shard::{Counts, Limits, Mode, Shards};
+use respond::Volume;
+use vocab::{Alert, HttpEvent, Refusal, Timestamp};
+
+use crate::bookkeeper::Bookkeeper;
+use crate::now;
+use crate::rulebook::Rulebook;
+
+/// From when a site's volume rules bar.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SiteVolume {
+    /// From this time on.
+    EnforcedFrom(Timestamp),
+    /// Never: the site only observes.
+    ObservedOnly,
+}
+
+/// Watches what the edge answers.
+pub struct Watch {
+    seats: Box<[Mutex<Seat>]>,
+    shards: Shards,
+    rules: ArcSwap<Rules>,
+    bookkeeper: Arc<Bookkeeper>,
+    seed: Seed,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch")
+            .field("seats", &self.seats.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One core's place.
+struct Seat {
+    program: Arc<Program>,
+    scratch: Scratch,
+    alerts: Vec<Alert>,
+}
+
+/// What a reload replaces.
+#[derive(Debug)]
+struct Rules {
+    faults: Vec<Fault>,
+    scenarios: usize,
+    sites: HashMap<String, SiteVolume>,
+}
+
+impl Rules {
+    fn new(rulebook: &Rulebook, sites: &[(String, SiteVolume)]) -> Self {
+        Self {
+            faults: rulebook.faults.clone(),
+            scenarios: rulebook.scenarios(),
+            sites: sites.iter().cloned().collect(),
+        }
+    }
+}
+
+impl Watch {
+    /// A watch with a seat for each of `cores`.
+    #[must_use]
+    pub fn new(
+        rulebook: &Rulebook,
+        cores: usize,
+        bookkeeper: Arc<Bookkeeper>,
+        sites: &[(String, SiteVolume)],
+    ) -> Self {
+        let seed = seed();
+        let program = &rulebook.program;
+        let seat = || Mutex::new(Seat::new(program, seed));
+        Self {
+            seats: (0..cores.max(1)).map(|_| seat()).collect(),
+            shards: Shards::new(program.specs(), Limits::default(), Mode::Live),
+            rules: ArcSwap::from_pointee(Rules::new(rulebook, sites)),
+            bookkeeper,
+            seed,
+        }
+    }
+
+    /// Runs other rules from the next request on. Buckets of unchanged scenarios live on.
+    pub fn replace(&self, rulebook: &Rulebook, sites: &[(String, SiteVolume)]) {
+        self.shards.reload(rulebook.program.specs());
+        for seat in &self.seats {
+            let fresh = Seat::new(&rulebook.program, self.seed);
+            *seat.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        }
+        self.rules.store(Arc::new(Rules::new(rulebook, sites)));
+    }
+
+    /// Lets time pass: counters that are due overflow, dead buckets are freed.
+    pub fn advance(&self) {
+        let mut alerts = Vec::new();
+        self.shards.advance(now(), &mut alerts);
+        for alert in alerts {
+            // A timer names no site; the strictest reading is that volume is observed
+            // wherever any site still does.
+            let volume = self.strictest();
+            self.bookkeeper.alert(alert, volume);
+        }
+    }
+
+    /// Rules that were left out.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        self.rules.load().faults.clone()
+    }
+
+    /// How many scenarios run.
+    #[must_use]
+    pub fn scenarios(&self) -> usize {
+        self.rules.load().scenarios
+    }
+
+    /// What the buckets hold.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.shards.counts()
+    }
+
+    /// Events looked at, and expressions that failed.
+    #[must_use]
+    pub fn looked_at(&self) -> (u64, u64) {
+        let counted = self.seats.iter().map(|seat| {
+            seat.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .scratch
+                .counted()
+        });
+        counted.fold((0, 0), |sum, one| (sum.0 + one.events, sum.1 + one.errors))
+    }
+
+    fn strictest(&self) -> Volume {
+        let time = now();
+        let rules = self.rules.load();
+        if rules
+            .sites
+            .values()
+            .all(|site| volume(*site, time) == Volume::Enforce)
+        {
+            Volume::Enforce
+        } else {
+            Volume::Observe
+        }
+    }
+
+    #[cold]
+    fn raise(&self, alerts: &mut Vec<Alert>, event: &HttpEvent<'_>) {
+        let site = self.rules.load().sites.get(&*event.site).copied();
+        let volume = site.map_or(Volume::Observe, |site| volume(site, event.time));
+        for alert in alerts.drain(..) {
+            self.bookkeeper.alert(alert, volume);
+        }
+    }
+}
+
+impl edge::Observer for Watch {
+    fn http(&self, core: usize, event: &HttpEvent<'_>) {
+        let Some(seat) = self.seats.get(core % self.seats.len().max(1)) else {
+            return;
+        };
+        let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
+        let Seat {
+            program,
+            scratch,
+            alerts,
+        } = &mut *seat;
+        let mut seen = program.observe(event, scratch);
+        if seen.pours.is_empty() {
+            return;
+        }
+        self.shards.apply(
+            program.specs(),
+            seen.pours,
+            &mut seen.occurrence,
+            event.time,
+            alerts,
+        );
+        if !alerts.is_empty() {
+            self.raise(alerts, event);
+        }
+    }
+
+    fn refused(&self, _core: usize, refusal: &Refusal<'_>) {
+        self.bookkeeper.refused(refusal);
+    }
+}
+
+impl Seat {
+    fn new(program: &Arc<Program>, seed: Seed) -> Self {
+        Self {
+            program: Arc::clone(program),
+            scratch: Scratch::new(program, seed),
+            alerts: Vec::new(),
+        }
+    }
+}
+
+fn volume(site: SiteVolume, time: Timestamp) -> Volume {
+    match site {
+        SiteVolume::EnforcedFrom(from) if time >= from => Volume::Enforce,
+        SiteVolume::EnforcedFrom(_) | SiteVolume::ObservedOnly => Volume::Observe,
+    }
+}
+
+/// Attackers choose keys, so bucket hashes are keyed anew in every process.
+fn seed() -> Seed {
+    Seed::new(crate::random_id())
+}

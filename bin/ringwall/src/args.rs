@@ -1,0 +1,214 @@
+//! The command line: what can be typed, and nothing of what it does.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A layered defence for a Docker or Compose host, in one binary.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ringwall",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Arguments {
+    /// The configuration file [default: ./ringwall.toml, else /etc/ringwall/ringwall.toml]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The control socket of the running instance [default: as configured]
+    #[arg(long, global = true, value_name = "SOCKET")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Print JSON, one object a line for lists
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run what is configured, or protect one service without a configuration
+    Up(Up),
+    /// The privileged helper process; 'up' starts it
+    #[command(hide = true)]
+    Host(Up),
+    /// Drain and stop the running instance
+    Down,
+    /// Proxy everything and enforce nothing, for a while (30m, 2h) or until 'resume'
+    Pause {
+        /// How long; until 'resume' when left out
+        span: Option<String>,
+    },
+    /// Enforce again after 'pause'
+    Resume,
+    /// Read the configuration again: all of it, or nothing when it is wrong
+    Reload,
+    /// A small site, visitors, attackers and the defence, narrated
+    Demo {
+        /// End after one round; exit 0 only if every attacker was stopped and no visitor hurt
+        #[arg(long)]
+        once: bool,
+    },
+    /// Validate the configuration and name every fault
+    Check,
+    /// Print the effective configuration and where each value comes from
+    Show {
+        /// Print the JSON Schema of the configuration file instead
+        #[arg(long)]
+        schema: bool,
+    },
+    /// The posture of every ring and control
+    Status,
+    /// Why an address is barred, or is not, and how to undo it
+    Why {
+        /// An address, or a decision's id or its first eight digits
+        subject: String,
+    },
+    /// Who is barred, throttled or challenged
+    #[command(subcommand)]
+    Decision(Decision),
+    /// What detection raised
+    #[command(subcommand)]
+    Alert(Alert),
+    /// Who is let through whatever happens
+    #[command(subcommand)]
+    Allowlist(Allowlist),
+    /// Run log files through the rules; alerts come out, one JSON object a line
+    Replay(Replay),
+    /// How a line travels through parsers and scenarios
+    Explain(Explain),
+    /// Print shell completions
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Protect this one service (http://127.0.0.1:3000) without a configuration file
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    pub(crate) protect: Option<String>,
+    /// Where to listen with --protect
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "protect")]
+    pub(crate) listen: Option<String>,
+    /// Watch only: enforce nothing on any site
+    #[arg(long)]
+    pub(crate) observe: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Decision {
+    /// List decisions in force
+    List {
+        /// Also those that ended
+        #[arg(long)]
+        all: bool,
+        /// Only those that cover this address or range
+        value: Option<String>,
+    },
+    /// Bar (or challenge, throttle, observe) an address or a range by hand
+    Add {
+        /// An address or a range
+        value: String,
+        /// ban, challenge, throttle or observe
+        #[arg(long, default_value = "ban")]
+        kind: String,
+        /// How long: 30m, 4h, 7d
+        #[arg(long = "for", default_value = "4h", value_name = "SPAN")]
+        span: String,
+        /// Why, for whoever asks later
+        #[arg(long, default_value = "by hand")]
+        reason: String,
+    },
+    /// Undo a decision by its id (or first eight digits), or all that cover an address
+    Delete {
+        /// An id, an address or a range
+        subject: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alert {
+    /// List alerts, newest first
+    List {
+        /// How many at most
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// Only about this address
+        value: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Allowlist {
+    /// List who is allowed
+    List,
+    /// Allow an address, a range, a host name, lan, vpn or wan; bans that cover it end at once
+    Add {
+        /// Who
+        value: String,
+        /// Why, for whoever asks later
+        #[arg(long, default_value = "by hand")]
+        reason: String,
+        /// How long; for ever when left out
+        #[arg(long = "for", value_name = "SPAN")]
+        span: Option<String>,
+    },
+    /// Take an allowance back
+    Delete {
+        /// As it is listed
+        value: String,
+    },
+}
+
+/// Which rules to load.
+#[derive(Debug, Args)]
+pub(crate) struct Items {
+    /// What kind of log this is, such as nginx or syslog
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: String,
+    /// A checkout or install of the CrowdSec hub [default: our own rules]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) hub: Option<PathBuf>,
+    /// A parser, scenario or collection, dependencies included; all when none is named
+    #[arg(long = "item", value_name = "NAME")]
+    pub(crate) items: Vec<String>,
+    /// A directory of grok patterns
+    #[arg(long, value_name = "DIR")]
+    pub(crate) patterns: Option<PathBuf>,
+    /// A directory of data files
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    pub(crate) items: Items,
+    /// How many threads parse
+    #[arg(long, default_value_t = 1)]
+    pub(crate) threads: usize,
+    /// Log files
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) items: Items,
+    /// One log line
+    #[arg(
+        long,
+        value_name = "LINE",
+        conflicts_with = "file",
+        required_unless_present = "file"
+    )]
+    pub(crate) log: Option<String>,
+    /// A file of log lines
+    pub(crate) file: Option<PathBuf>,
+}

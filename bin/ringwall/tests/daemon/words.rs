@@ -1,0 +1,266 @@
+//! The command line's words against a running instance.
+
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::instance::{Instance, get_from, site, upstream};
+use crate::support::{self, RINGWALL, json_lines};
+
+/// One request for a path from a loopback address; its status.
+pub fn get_path(source: [u8; 4], edge: SocketAddr, path: &str) -> u16 {
+    use std::io::{Read, Write};
+    let socket =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket
+        .bind(&SocketAddr::from((source, 0)).into())
+        .expect("loopback addresses are ours");
+    if socket.connect(&edge.into()).is_err() {
+        return 0;
+    }
+    let mut stream = TcpStream::from(socket);
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .expect("a time-out can be set");
+    let _sent = stream.write_all(
+        format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes(),
+    );
+    let mut answer = Vec::new();
+    let _ended = stream.read_to_end(&mut answer);
+    support::status_of(&answer)
+}
+
+#[test]
+fn status_names_every_ring_and_what_is_not_protected() {
+    let instance = Instance::start(&site("*", upstream("up")), "");
+    let status = instance.say(&["status"]);
+    for ring in ["edge", "detection", "network", "container", "dns", "backup"] {
+        assert!(status.contains(ring), "{ring}: {status}");
+    }
+    assert_eq!(status.matches("Not built yet").count(), 4, "{status}");
+    assert!(
+        status.lines().all(|line| line.chars().count() <= 100),
+        "{status}"
+    );
+    let json = json_lines(&instance.run(&["--json", "status"]));
+    assert_eq!(json.len(), 1);
+    let mode = std::fs::metadata(instance.socket())
+        .expect("a socket")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o660);
+}
+
+#[test]
+fn pause_enforces_nothing_at_once_and_resume_enforces_again() {
+    let instance = Instance::start(&site("*", upstream("up")), "");
+    instance.say(&["decision", "add", "127.0.4.1"]);
+    assert!(
+        matches!(get_from([127, 0, 4, 1], instance.edge, "x").0, 0 | 403),
+        "DENY"
+    );
+    let said = instance.say(&["pause", "1h"]);
+    assert!(said.contains("Paused until"), "{said}");
+    assert_eq!(get_from([127, 0, 4, 1], instance.edge, "x").0, 200);
+    assert!(instance.say(&["status"]).contains("PAUSED"));
+    instance.say(&["resume"]);
+    assert!(
+        matches!(get_from([127, 0, 4, 1], instance.edge, "x").0, 0 | 403),
+        "DENY"
+    );
+    let said = instance.refuse(&["pause", "soon"]);
+    assert!(said.contains("30m"), "{said}");
+}
+
+#[test]
+fn an_allowance_lifts_a_ban_and_the_never_ban_list_holds_against_everybody() {
+    let instance = Instance::start(&site("*", upstream("up")), "");
+    instance.say(&["decision", "add", "127.0.5.0/24"]);
+    assert!(
+        matches!(get_from([127, 0, 5, 7], instance.edge, "x").0, 0 | 403),
+        "DENY"
+    );
+    instance.say(&["allowlist", "add", "127.0.5.7", "--reason", "the office"]);
+    assert_eq!(get_from([127, 0, 5, 7], instance.edge, "x").0, 200);
+    assert!(
+        matches!(get_from([127, 0, 5, 8], instance.edge, "x").0, 0 | 403),
+        "DENY"
+    );
+    let why = instance.say(&["why", "127.0.5.7"]);
+    assert!(
+        why.contains("allowed") && why.contains("the office"),
+        "{why}"
+    );
+    let said = instance.refuse(&["decision", "add", "127.0.5.7"]);
+    assert!(said.contains("allowlist"), "{said}");
+    let said = instance.refuse(&["decision", "add", "127.0.0.1"]);
+    assert!(said.contains("never barred"), "{said}");
+    instance.say(&["allowlist", "delete", "127.0.5.7"]);
+    assert!(
+        matches!(get_from([127, 0, 5, 7], instance.edge, "x").0, 0 | 403),
+        "DENY again"
+    );
+    for (words, part) in [
+        (vec!["decision", "add", "0.0.0.0/0"], ""),
+        (
+            vec!["decision", "add", "not-an-address"],
+            "neither an address",
+        ),
+        (
+            vec!["decision", "add", "192.0.2.1", "--kind", "banish"],
+            "kind",
+        ),
+        (vec!["decision", "delete", "192.0.2.77"], "No decision"),
+        (
+            vec!["allowlist", "delete", "192.0.2.77"],
+            "not on the allowlist",
+        ),
+        (vec!["why", "nobody"], "neither an address"),
+    ] {
+        let said = instance.refuse(&words);
+        assert!(
+            said.contains(part) && said.ends_with(".\n") || said.contains("list"),
+            "{words:?}: {said}"
+        );
+    }
+}
+
+#[test]
+fn why_tells_the_events_the_rule_the_expiry_and_both_ways_out() {
+    let instance = Instance::start(&site("*", upstream("up")), "");
+    for path in [
+        "/.env",
+        "/.git/config",
+        "/.aws/credentials",
+        "/id_rsa",
+        "/.htpasswd",
+        "/backup.sql",
+        "/dump.sql",
+        "/.svn/entries",
+    ] {
+        get_path([127, 0, 6, 1], instance.edge, path);
+    }
+    let why = instance.say(&["why", "127.0.6.1"]);
+    let flat = why.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "127.0.6.1 is barred for another",
+        "ringwall/http-",
+        "events",
+        "/.env",
+        "ringwall decision delete",
+        "[detection.tune.",
+    ] {
+        assert!(flat.contains(part), "'{part}' is missing: {why}");
+    }
+    let rule = flat
+        .split("[detection.tune.\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .expect("a rule")
+        .to_owned();
+    let alerts = json_lines(&instance.run(&["--json", "alert", "list"]));
+    assert!(
+        alerts.iter().any(|one| one["scenario"] == rule.as_str()),
+        "{alerts:?}"
+    );
+    // The way out that it names works, and touches no rule file.
+    instance.rewrite(
+        &site("*", instance_upstream(&instance)),
+        &format!("[detection.tune.\"{rule}\"]\noff = true\n"),
+    );
+    instance.say(&["reload"]);
+    let before = instance.say(&["status"]);
+    assert!(before.contains("scenarios"), "{before}");
+}
+
+fn instance_upstream(_instance: &Instance) -> SocketAddr {
+    upstream("again")
+}
+
+#[test]
+fn strangers_and_nonsense_get_nowhere_on_the_control_socket() {
+    use std::io::{Read, Write};
+    let instance = Instance::start(&site("*", upstream("up")), "");
+    for line in [
+        "\n",
+        "{}\n",
+        "not json\n",
+        "{\"version\":99,\"ask\":\"down\"}\n",
+    ] {
+        let mut stream =
+            std::os::unix::net::UnixStream::connect(instance.socket()).expect("it listens");
+        stream.write_all(line.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        assert!(answer.contains("error"), "{line}: {answer}");
+    }
+    assert_eq!(instance.get("x").0, 200);
+}
+
+#[test]
+fn the_demo_stops_every_attacker_and_hurts_no_visitor() {
+    let output = Command::new(RINGWALL)
+        .args(["demo", "--once"])
+        .output()
+        .expect("the demo runs");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{told}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        told.contains("attackers were stopped") && told.contains("none went wrong"),
+        "{told}"
+    );
+    assert!(
+        told.lines().all(|line| line.chars().count() <= 80),
+        "{told}"
+    );
+    assert!(
+        !told.contains('\x1b'),
+        "no colour without a terminal: {told:?}"
+    );
+    assert!(told.contains("first refusal"), "{told}");
+}
+
+#[test]
+fn protect_needs_no_configuration_file() {
+    let folder = support::Folder::make("protect");
+    let port = crate::instance::free_port();
+    let edge = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut process = support::Running::start(
+        Command::new(RINGWALL)
+            .args([
+                "up",
+                "--protect",
+                &format!("http://{}", upstream("plain")),
+                "--listen",
+                &edge.to_string(),
+            ])
+            .env("STATE_DIRECTORY", &folder.0)
+            .env("RINGWALL_CONTROL__SOCKET", folder.0.join("control.sock"))
+            .env("RINGWALL_METRICS__OFF", "true")
+            .current_dir(&folder.0)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null()),
+    );
+    support::wait_for("the edge", Duration::from_secs(20), || {
+        TcpStream::connect(edge).ok()
+    });
+    assert!(
+        get_from([127, 0, 0, 1], edge, "anything")
+            .1
+            .ends_with("plain")
+    );
+    let said = support::ringwall(&folder.0.join("control.sock"), &["down"]);
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+    support::wait_for("it to end", Duration::from_secs(40), || {
+        process.0.try_wait().ok().flatten()
+    });
+}

@@ -1,0 +1,91 @@
+//! A network of the test's own: one namespace for the protected host, one for
+//! each stranger, joined by a bridge. Addresses are documentation ranges
+//! (RFC 5737), so that nobody is taken for local and nothing real is reached.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The protected host's address.
+pub const EDGE: &str = "198.51.100.1";
+
+/// The namespaces, removed when dropped.
+pub struct Network {
+    name: String,
+    hosts: Vec<String>,
+}
+
+impl Network {
+    /// The protected host alone.
+    pub fn make() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("rw{}x{number}", std::process::id());
+        let network = Self {
+            hosts: vec![format!("{name}e")],
+            name,
+        };
+        let edge = network.edge();
+        run("ip", &["netns", "add", &edge]);
+        for words in [
+            "link set lo up",
+            "link add br0 type bridge",
+            "addr add 198.51.100.1/24 dev br0",
+            "link set br0 up",
+        ] {
+            network.ip(&edge, words);
+        }
+        network
+    }
+
+    /// The protected host's namespace.
+    pub fn edge(&self) -> String {
+        format!("{}e", self.name)
+    }
+
+    /// A stranger at 198.51.100.`last`; its namespace.
+    pub fn stranger(&mut self, last: u8) -> String {
+        let host = format!("{}s{last}", self.name);
+        run("ip", &["netns", "add", &host]);
+        self.hosts.push(host.clone());
+        let edge = self.edge();
+        self.ip(
+            &edge,
+            &format!("link add v{last} type veth peer name eth0 netns {host}"),
+        );
+        self.ip(&edge, &format!("link set v{last} master br0 up"));
+        self.ip(&host, "link set lo up");
+        self.ip(&host, &format!("addr add 198.51.100.{last}/24 dev eth0"));
+        self.ip(&host, "link set eth0 up");
+        host
+    }
+
+    fn ip(&self, namespace: &str, words: &str) {
+        let mut arguments = vec!["-n", namespace];
+        arguments.extend(words.split(' '));
+        run("ip", &arguments);
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for host in &self.hosts {
+            let _gone = Command::new("ip").args(["netns", "del", host]).status();
+        }
+    }
+}
+
+/// A command inside a namespace.
+pub fn inside(namespace: &str, program: &str) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace, program]);
+    command
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .expect("ip runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {said}");
+}
