@@ -54,7 +54,13 @@ impl Case {
         self
     }
 
-    pub(crate) fn then(mut self, gap: f64, method: &'static str, target: impl Into<String>, status: u16) -> Self {
+    pub(crate) fn then(
+        mut self,
+        gap: f64,
+        method: &'static str,
+        target: impl Into<String>,
+        status: u16,
+    ) -> Self {
         self.visits.push(Visit {
             gap,
             method,
@@ -148,7 +154,13 @@ fn live(case: &Case, address: &str) -> Vec<Alert> {
             session: false,
         };
         let mut seen = program.observe(&event, &mut scratch);
-        shards.apply(program.specs(), seen.pours, &mut seen.occurrence, now, &mut alerts);
+        shards.apply(
+            program.specs(),
+            seen.pours,
+            &mut seen.occurrence,
+            now,
+            &mut alerts,
+        );
     }
     assert_eq!(scratch.counted().errors, 0, "no expression fails");
     alerts
@@ -157,7 +169,13 @@ fn live(case: &Case, address: &str) -> Vec<Alert> {
 /// The case as lines of an nginx log in combined format.
 pub(crate) fn lines(case: &Case, address: &str) -> Vec<String> {
     let mut now = start();
-    let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    let or_dash = |text: &str| {
+        if text.is_empty() {
+            "-".to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
     case.visits
         .iter()
         .map(|visit| {
@@ -202,13 +220,20 @@ fn names(alerts: &[Alert]) -> BTreeSet<&str> {
 fn ordinary_use_raises_no_alert() {
     let mut wrong = Vec::new();
     for (what, case) in ordinary::cases() {
-        for (way, alerts) in [("live", live(&case, "203.0.113.5")), ("log", logged(&case, "203.0.113.5"))] {
+        for (way, alerts) in [
+            ("live", live(&case, "203.0.113.5")),
+            ("log", logged(&case, "203.0.113.5")),
+        ] {
             if !alerts.is_empty() {
                 wrong.push(format!("{what} ({way}): {:?}", names(&alerts)));
             }
         }
     }
-    assert!(wrong.is_empty(), "DENY: an ordinary visitor is accused\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "DENY: an ordinary visitor is accused\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -216,9 +241,15 @@ fn attacks_raise_the_alert_that_names_them() {
     let mut wrong = Vec::new();
     for (what, expected, case) in attacks::cases() {
         for address in ["203.0.113.66", "2001:db8::66"] {
-            for (way, alerts) in [("live", live(&case, address)), ("log", logged(&case, address))] {
+            for (way, alerts) in [
+                ("live", live(&case, address)),
+                ("log", logged(&case, address)),
+            ] {
                 if !names(&alerts).contains(expected) {
-                    wrong.push(format!("{what} ({way}, {address}): {expected} expected, {:?}", names(&alerts)));
+                    wrong.push(format!(
+                        "{what} ({way}, {address}): {expected} expected, {:?}",
+                        names(&alerts)
+                    ));
                 }
                 if alerts.iter().any(|alert| alert.source.value != address) {
                     wrong.push(format!("{what} ({way}): somebody else is accused"));
@@ -226,7 +257,11 @@ fn attacks_raise_the_alert_that_names_them() {
             }
         }
     }
-    assert!(wrong.is_empty(), "DENY: an attack goes unseen\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "DENY: an attack goes unseen\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -243,7 +278,8 @@ fn every_scenario_says_what_it_needs_to_say() {
         assert!(["1", "2", "3"].contains(&label("confidence")), "{name}");
         assert!(!label("label").is_empty(), "{name}");
         let by_numbers = ["bruteforce", "crawl", "dos", "auth-", "flood", "probing"];
-        let is_volume = by_numbers.iter().any(|part| name.contains(part)) && !name.ends_with("admin-probing");
+        let is_volume =
+            by_numbers.iter().any(|part| name.contains(part)) && !name.ends_with("admin-probing");
         assert_eq!(label("volume") == "true", is_volume, "{name}");
         assert!(spec.blackhole.is_some(), "{name} does not repeat itself");
     }
@@ -255,7 +291,10 @@ fn the_lists_are_as_long_as_promised() {
         let path = format!("{}/../../rules/data/{name}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
         let lines = text.lines().map(str::trim);
-        lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+        lines
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     for (name, least) in [
         ("sensitive-paths.txt", 100),
@@ -274,7 +313,11 @@ fn the_lists_are_as_long_as_promised() {
         if !name.contains("regex") {
             for line in &lines {
                 assert!(line.starts_with('/'), "{name}: {line}");
-                assert_eq!(*line, line.to_lowercase(), "{name}: lists are in lower case");
+                assert_eq!(
+                    *line,
+                    line.to_lowercase(),
+                    "{name}: lists are in lower case"
+                );
             }
         }
     }
@@ -283,10 +326,19 @@ fn the_lists_are_as_long_as_promised() {
 #[test]
 fn volume_rules_alone_see_no_exploit() {
     // What a new site enforces from its first minute is told by kind, not by numbers.
-    let enforced = ["http-exploit", "http-attack-tool", "http-sql-injection", "http-path-traversal"];
+    let enforced = [
+        "http-exploit",
+        "http-attack-tool",
+        "http-sql-injection",
+        "http-path-traversal",
+    ];
     for spec in live_program().specs().iter() {
         if enforced.iter().any(|name| spec.name.ends_with(name)) {
-            assert!(!spec.labels.iter().any(|(key, _)| key == "volume"), "{}", spec.name);
+            assert!(
+                !spec.labels.iter().any(|(key, _)| key == "volume"),
+                "{}",
+                spec.name
+            );
         }
     }
 }

@@ -70,7 +70,11 @@ fn any_number_of_threads_raises_the_same_alerts() {
     assert!(summary.dropped > 50, "{summary:?}");
     assert!(one.lines().count() > 20, "{summary:?}\n{one}");
     for threads in [2, 3, 8] {
-        assert_eq!(alerts(&lines, threads), (one.clone(), summary), "{threads} threads");
+        assert_eq!(
+            alerts(&lines, threads),
+            (one.clone(), summary),
+            "{threads} threads"
+        );
     }
 }
 
@@ -88,5 +92,10 @@ fn lines_out_of_order_are_put_right() {
     let (again, _) = alerts(&shuffled, 2);
     let count = |text: &str| text.lines().count();
     let difference = count(&sorted).abs_diff(count(&again));
-    assert!(difference * 20 <= count(&sorted), "{} and {}", count(&sorted), count(&again));
+    assert!(
+        difference * 20 <= count(&sorted),
+        "{} and {}",
+        count(&sorted),
+        count(&again)
+    );
 }

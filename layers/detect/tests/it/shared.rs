@@ -19,6 +19,9 @@ pub(crate) fn shared(below: &str) -> Option<PathBuf> {
         "all tests are demanded, and {} is not here",
         folder.display()
     );
-    eprintln!("not run: {} is not here; set RINGWALL_SHARED", folder.display());
+    eprintln!(
+        "not run: {} is not here; set RINGWALL_SHARED",
+        folder.display()
+    );
     None
 }

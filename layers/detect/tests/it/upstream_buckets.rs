@@ -34,7 +34,11 @@ statics:
 
 fn parser(events: &[Value]) -> String {
     let mut text = PARSER.to_owned();
-    for (map, key) in [("Meta", "meta"), ("Parsed", "parsed"), ("Enriched", "enriched")] {
+    for (map, key) in [
+        ("Meta", "meta"),
+        ("Parsed", "parsed"),
+        ("Enriched", "enriched"),
+    ] {
         let mut names: Vec<&String> = events
             .iter()
             .filter_map(|event| event.get(map)?.as_object())
@@ -61,10 +65,15 @@ fn found(path: &str, bytes: impl AsRef<[u8]>) -> Found {
 
 fn program(case: &Path, events: &[Value]) -> Program {
     let mut sources = Sources::default();
-    sources.rules.push(found("parsers/s00-raw/test/json-event.yaml", parser(events)));
+    sources.rules.push(found(
+        "parsers/s00-raw/test/json-event.yaml",
+        parser(events),
+    ));
     for name in ["bucket", "reprocess"] {
         if let Ok(bytes) = std::fs::read(case.join(format!("{name}.yaml"))) {
-            sources.rules.push(found(&format!("scenarios/test/{name}.yaml"), bytes));
+            sources
+                .rules
+                .push(found(&format!("scenarios/test/{name}.yaml"), bytes));
         }
     }
     let set = rules::load(&sources, &Items::default(), &Bounds::default());
@@ -72,7 +81,11 @@ fn program(case: &Path, events: &[Value]) -> Program {
     let mut data = DataSet::default();
     for file in &set.data {
         let path = case.parent().unwrap().join(&file.dest_file);
-        data.add(&file.dest_file, DataKind::Lines, std::fs::read(path).unwrap());
+        data.add(
+            &file.dest_file,
+            DataKind::Lines,
+            std::fs::read(path).unwrap(),
+        );
     }
     let (program, faults) = Program::build(&set, &data, &Options { live: false });
     assert_eq!(faults, [], "{}", case.display());
@@ -97,7 +110,13 @@ fn run(program: &Program, events: &[Value]) -> Vec<Alert> {
         };
         let mut seen = program.line(&line, &mut scratch);
         last = seen.time;
-        shards.apply(program.specs(), seen.pours, &mut seen.occurrence, last, &mut alerts);
+        shards.apply(
+            program.specs(),
+            seen.pours,
+            &mut seen.occurrence,
+            last,
+            &mut alerts,
+        );
     }
     // The originals wait a little for counters to end.
     shards.advance(last.after(Duration::from_secs(5)), &mut alerts);
@@ -111,7 +130,10 @@ fn shown(alerts: &[Alert]) -> Vec<String> {
         .map(|alert| {
             let source = &alert.source;
             let ip = source.ip.map(|ip| ip.to_string()).unwrap_or_default();
-            format!("{} {} {} {} {ip}", alert.scenario, alert.events_count, source.scope, source.value)
+            format!(
+                "{} {} {} {} {ip}",
+                alert.scenario, alert.events_count, source.scope, source.value
+            )
         })
         .collect();
     shown.sort_unstable();
@@ -125,7 +147,9 @@ fn expected(results: &Value) -> Vec<String> {
         let Some(scenario) = overflow["Alert"]["scenario"].as_str() else {
             continue;
         };
-        let sources = ["sources", "Sources"].iter().find_map(|key| overflow[*key].as_object());
+        let sources = ["sources", "Sources"]
+            .iter()
+            .find_map(|key| overflow[*key].as_object());
         for source in sources.into_iter().flat_map(|sources| sources.values()) {
             let text = |key: &str| source[key].as_str().unwrap_or_default();
             shown.push(format!(
@@ -146,7 +170,10 @@ fn the_originals_bucket_cases_pass() {
     let Some(root) = shared("crowdsec/leakybucket-testdata") else {
         return;
     };
-    let mut folders: Vec<_> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut folders: Vec<_> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     folders.sort_unstable();
     let (mut passed, mut wrong) = (0, Vec::new());
     for case in folders {

@@ -15,71 +15,215 @@ pub(super) fn cases() -> Vec<Attack> {
 
 /// Words as they stand in every list for finding folders.
 const WORDS: [&str; 24] = [
-    "admin", "backup", "test", "images", "old", "new", "tmp", "data", "login2", "private", "secret", "files",
-    "upload", "downloads", "dev", "staging", "beta", "api2", "console", "portal", "shop", "blog2", "forum", "wiki2",
+    "admin",
+    "backup",
+    "test",
+    "images",
+    "old",
+    "new",
+    "tmp",
+    "data",
+    "login2",
+    "private",
+    "secret",
+    "files",
+    "upload",
+    "downloads",
+    "dev",
+    "staging",
+    "beta",
+    "api2",
+    "console",
+    "portal",
+    "shop",
+    "blog2",
+    "forum",
+    "wiki2",
 ];
 
 fn scans() -> Vec<Attack> {
     let list = |status: u16| {
         Case::default().times(10, |case, round| {
-            WORDS.iter().fold(case, |case, word| case.get(0.02, format!("/{word}{round}"), status))
+            WORDS.iter().fold(case, |case, word| {
+                case.get(0.02, format!("/{word}{round}"), status)
+            })
         })
     };
     let nikto = |agent: &str| {
         [
-            "/.git/config", "/.env", "/server-status", "/phpinfo.php", "/.htpasswd", "/backup.zip", "/.svn/entries",
-            "/wp-config.php.bak", "/cgi-bin/test.cgi", "/phpmyadmin/", "/manager/html", "/.DS_Store",
+            "/.git/config",
+            "/.env",
+            "/server-status",
+            "/phpinfo.php",
+            "/.htpasswd",
+            "/backup.zip",
+            "/.svn/entries",
+            "/wp-config.php.bak",
+            "/cgi-bin/test.cgi",
+            "/phpmyadmin/",
+            "/manager/html",
+            "/.DS_Store",
         ]
         .into_iter()
         .fold(Case::agent(agent), |case, path| case.get(0.3, path, 404))
     };
     vec![
-        ("gobuster with a browser's name", "ringwall/http-probing", list(404)),
-        ("gobuster where everything is forbidden", "ringwall/http-probing", list(403)),
-        ("gobuster where everything wants a password", "ringwall/http-auth-probing", list(401)),
-        ("gobuster with a referer", "ringwall/http-probing-referred", Case {
-            visits: list(404).referer("https://www.example.org/").visits.into_iter().map(|mut visit| {
-                visit.referer = "https://www.example.org/";
-                visit
-            }).collect(),
-            ..Case::default()
-        }),
-        ("gobuster under its own name", "ringwall/http-attack-tool", Case::agent("gobuster/3.8").get(0.0, "/admin", 404)),
-        ("nikto under its own name", "ringwall/http-attack-tool", nikto("Mozilla/5.00 (Nikto/2.5.0) (Evasions:None) (Test:Port Check)")),
-        ("nikto with a browser's name", "ringwall/http-sensitive-files", nikto(super::BROWSER)),
-        ("a search for secrets on a site that says 200 to everything", "ringwall/http-sensitive-files", Case::default()
-            .get(0.0, "/.env", 200).get(0.5, "/.aws/credentials", 200).get(0.5, "/.git/config", 200).get(0.5, "/backup.sql", 200)),
-        ("a search for web shells", "ringwall/http-backdoors", Case::default()
-            .get(0.0, "/wso.php", 404).get(0.5, "/uploads/c99.php", 404).get(0.5, "/ALFA.php", 404)),
-        ("a search for consoles", "ringwall/http-admin-probing", Case::default()
-            .get(0.0, "/phpmyadmin/", 404).get(0.5, "/adminer.php", 404).get(0.5, "/manager/html", 404)
-            .get(0.5, "/solr/admin/", 403).get(0.5, "/cgi-bin/luci", 404)),
+        (
+            "gobuster with a browser's name",
+            "ringwall/http-probing",
+            list(404),
+        ),
+        (
+            "gobuster where everything is forbidden",
+            "ringwall/http-probing",
+            list(403),
+        ),
+        (
+            "gobuster where everything wants a password",
+            "ringwall/http-auth-probing",
+            list(401),
+        ),
+        (
+            "gobuster with a referer",
+            "ringwall/http-probing-referred",
+            Case {
+                visits: list(404)
+                    .referer("https://www.example.org/")
+                    .visits
+                    .into_iter()
+                    .map(|mut visit| {
+                        visit.referer = "https://www.example.org/";
+                        visit
+                    })
+                    .collect(),
+                ..Case::default()
+            },
+        ),
+        (
+            "gobuster under its own name",
+            "ringwall/http-attack-tool",
+            Case::agent("gobuster/3.8").get(0.0, "/admin", 404),
+        ),
+        (
+            "nikto under its own name",
+            "ringwall/http-attack-tool",
+            nikto("Mozilla/5.00 (Nikto/2.5.0) (Evasions:None) (Test:Port Check)"),
+        ),
+        (
+            "nikto with a browser's name",
+            "ringwall/http-sensitive-files",
+            nikto(super::BROWSER),
+        ),
+        (
+            "a search for secrets on a site that says 200 to everything",
+            "ringwall/http-sensitive-files",
+            Case::default()
+                .get(0.0, "/.env", 200)
+                .get(0.5, "/.aws/credentials", 200)
+                .get(0.5, "/.git/config", 200)
+                .get(0.5, "/backup.sql", 200),
+        ),
+        (
+            "a search for web shells",
+            "ringwall/http-backdoors",
+            Case::default()
+                .get(0.0, "/wso.php", 404)
+                .get(0.5, "/uploads/c99.php", 404)
+                .get(0.5, "/ALFA.php", 404),
+        ),
+        (
+            "a search for consoles",
+            "ringwall/http-admin-probing",
+            Case::default()
+                .get(0.0, "/phpmyadmin/", 404)
+                .get(0.5, "/adminer.php", 404)
+                .get(0.5, "/manager/html", 404)
+                .get(0.5, "/solr/admin/", 403)
+                .get(0.5, "/cgi-bin/luci", 404),
+        ),
     ]
 }
 
 fn guesses() -> Vec<Attack> {
     vec![
-        ("hydra at a form that says 200 either way", "ringwall/http-form-bruteforce", Case::default().times(60, |case, _| {
-            case.get(0.05, "/login", 200).post(0.05, "/login", 200)
-        })),
-        ("hydra at a form that redirects", "ringwall/http-form-bruteforce", Case::default().times(40, |case, _| {
-            case.post(0.1, "/account/sign_in", 302).get(0.05, "/account/sign_in?failed=1", 200)
-        })),
-        ("hydra at a form that answers 303", "ringwall/http-form-bruteforce", Case::default().times(40, |case, _| case.post(0.1, "/user/login.php", 303))),
-        ("WordPress logins", "ringwall/http-form-bruteforce", Case::default().times(40, |case, _| case.post(0.4, "/wp-login.php", 200))),
-        ("WordPress by XML-RPC", "ringwall/http-form-bruteforce", Case::default().times(40, |case, _| case.post(0.4, "/xmlrpc.php", 200))),
-        ("DokuWiki logins", "ringwall/http-form-bruteforce", Case::default().times(40, |case, _| case.post(0.4, "/doku.php?id=start&do=login", 200))),
-        ("a guesser who loads a picture between two guesses", "ringwall/http-form-bruteforce-slow", Case::default().times(120, |case, _| {
-            case.post(2.0, "/login", 200).get(0.1, "/static/logo.png", 200)
-        })),
-        ("a slow guesser", "ringwall/http-form-bruteforce-slow", Case::default().times(120, |case, _| case.post(7.0, "/login", 200))),
-        ("hydra at a form of another name", "ringwall/http-form-flood", Case::default().times(300, |case, _| {
-            case.get(0.02, "/members.php", 200).post(0.02, "/members.php", 200)
-        })),
-        ("hydra under its own name", "ringwall/http-attack-tool", Case::agent("Mozilla/5.0 (Hydra)").post(0.0, "/login", 200)),
-        ("an interface that says 401", "ringwall/http-login-bruteforce", Case::default().times(20, |case, _| case.post(0.5, "/api/auth/login", 401))),
-        ("a login that says 403", "ringwall/http-login-bruteforce", Case::default().times(20, |case, _| case.post(0.5, "/signin", 403))),
-        ("a password on a folder", "ringwall/http-auth-bruteforce", Case::default().times(30, |case, _| case.get(0.3, "/private/", 401))),
+        (
+            "hydra at a form that says 200 either way",
+            "ringwall/http-form-bruteforce",
+            Case::default().times(60, |case, _| {
+                case.get(0.05, "/login", 200).post(0.05, "/login", 200)
+            }),
+        ),
+        (
+            "hydra at a form that redirects",
+            "ringwall/http-form-bruteforce",
+            Case::default().times(40, |case, _| {
+                case.post(0.1, "/account/sign_in", 302)
+                    .get(0.05, "/account/sign_in?failed=1", 200)
+            }),
+        ),
+        (
+            "hydra at a form that answers 303",
+            "ringwall/http-form-bruteforce",
+            Case::default().times(40, |case, _| case.post(0.1, "/user/login.php", 303)),
+        ),
+        (
+            "WordPress logins",
+            "ringwall/http-form-bruteforce",
+            Case::default().times(40, |case, _| case.post(0.4, "/wp-login.php", 200)),
+        ),
+        (
+            "WordPress by XML-RPC",
+            "ringwall/http-form-bruteforce",
+            Case::default().times(40, |case, _| case.post(0.4, "/xmlrpc.php", 200)),
+        ),
+        (
+            "DokuWiki logins",
+            "ringwall/http-form-bruteforce",
+            Case::default().times(40, |case, _| {
+                case.post(0.4, "/doku.php?id=start&do=login", 200)
+            }),
+        ),
+        (
+            "a guesser who loads a picture between two guesses",
+            "ringwall/http-form-bruteforce-slow",
+            Case::default().times(120, |case, _| {
+                case.post(2.0, "/login", 200)
+                    .get(0.1, "/static/logo.png", 200)
+            }),
+        ),
+        (
+            "a slow guesser",
+            "ringwall/http-form-bruteforce-slow",
+            Case::default().times(120, |case, _| case.post(7.0, "/login", 200)),
+        ),
+        (
+            "hydra at a form of another name",
+            "ringwall/http-form-flood",
+            Case::default().times(300, |case, _| {
+                case.get(0.02, "/members.php", 200)
+                    .post(0.02, "/members.php", 200)
+            }),
+        ),
+        (
+            "hydra under its own name",
+            "ringwall/http-attack-tool",
+            Case::agent("Mozilla/5.0 (Hydra)").post(0.0, "/login", 200),
+        ),
+        (
+            "an interface that says 401",
+            "ringwall/http-login-bruteforce",
+            Case::default().times(20, |case, _| case.post(0.5, "/api/auth/login", 401)),
+        ),
+        (
+            "a login that says 403",
+            "ringwall/http-login-bruteforce",
+            Case::default().times(20, |case, _| case.post(0.5, "/signin", 403)),
+        ),
+        (
+            "a password on a folder",
+            "ringwall/http-auth-bruteforce",
+            Case::default().times(30, |case, _| case.get(0.3, "/private/", 401)),
+        ),
     ]
 }
 
@@ -136,12 +280,41 @@ fn injections() -> Vec<Attack> {
 
 fn floods() -> Vec<Attack> {
     vec![
-        ("a crawler with a browser's name", "ringwall/http-crawl", Case::default().times(150, |case, page| case.get(0.1, format!("/article/{page}"), 200))),
-        ("a crawler with a library's name", "ringwall/http-crawl", Case::agent("python-requests/2.32").times(150, |case, page| case.get(0.2, format!("/shop/item-{page}.html"), 200))),
-        ("a page with ever new queries", "ringwall/http-dos-random-query", Case::default().times(400, |case, round| case.get(0.02, format!("/?{:x}", 7919 * round), 200))),
-        ("ever new pages", "ringwall/http-dos-random-path", Case::default().times(600, |case, round| case.get(0.01, format!("/{:x}", 104_729 * round), 200))),
-        ("ever new names", "ringwall/http-dos-changing-agent", Case::default().times(80, |case, round| {
-            case.with_agent(&format!("Mozilla/5.0 (Windows NT {round}.0)")).get(0.05, "/", 200)
-        })),
+        (
+            "a crawler with a browser's name",
+            "ringwall/http-crawl",
+            Case::default().times(150, |case, page| {
+                case.get(0.1, format!("/article/{page}"), 200)
+            }),
+        ),
+        (
+            "a crawler with a library's name",
+            "ringwall/http-crawl",
+            Case::agent("python-requests/2.32").times(150, |case, page| {
+                case.get(0.2, format!("/shop/item-{page}.html"), 200)
+            }),
+        ),
+        (
+            "a page with ever new queries",
+            "ringwall/http-dos-random-query",
+            Case::default().times(400, |case, round| {
+                case.get(0.02, format!("/?{:x}", 7919 * round), 200)
+            }),
+        ),
+        (
+            "ever new pages",
+            "ringwall/http-dos-random-path",
+            Case::default().times(600, |case, round| {
+                case.get(0.01, format!("/{:x}", 104_729 * round), 200)
+            }),
+        ),
+        (
+            "ever new names",
+            "ringwall/http-dos-changing-agent",
+            Case::default().times(80, |case, round| {
+                case.with_agent(&format!("Mozilla/5.0 (Windows NT {round}.0)"))
+                    .get(0.05, "/", 200)
+            }),
+        ),
     ]
 }

@@ -16,22 +16,40 @@ fn people() -> Vec<(&'static str, Case)> {
         ("a visitor without favicons", missing_icons()),
         ("somebody who mistypes a password", mistyped_password()),
         ("somebody who searches letter by letter", searching()),
-        ("an office behind one address that logs in at nine", office()),
+        (
+            "an office behind one address that logs in at nine",
+            office(),
+        ),
         ("somebody who browses code", code_host()),
-        ("somebody who reads on and on", Case::default().times(200, |case, page| {
-            case.get(4.0, format!("/article/{page}"), 200).assets()
-        })),
-        ("somebody who opens twenty tabs", Case::default().times(20, |case, page| {
-            case.get(0.1, format!("/article/{page}?ref=list"), 200).assets()
-        })),
-        ("a page whose pictures are gone", Case::default().referer("https://www.example.org/album").times(40, |case, picture| {
-            case.get(0.02, format!("/photo/{picture}"), 404)
-        })),
-        ("somebody who asks a wiki about Unix", Case::default()
-            .get(1.0, "/wiki/start?do=search&q=/etc/passwd", 200)
-            .get(20.0, "/wiki/start?do=search&q=%2Fetc%2Fpasswd", 200)
-            .get(30.0, "/wiki/sql?q=union+select", 200)
-            .get(30.0, "/wiki/html?q=%3Cscript%3E", 200)),
+        (
+            "somebody who reads on and on",
+            Case::default().times(200, |case, page| {
+                case.get(4.0, format!("/article/{page}"), 200).assets()
+            }),
+        ),
+        (
+            "somebody who opens twenty tabs",
+            Case::default().times(20, |case, page| {
+                case.get(0.1, format!("/article/{page}?ref=list"), 200)
+                    .assets()
+            }),
+        ),
+        (
+            "a page whose pictures are gone",
+            Case::default()
+                .referer("https://www.example.org/album")
+                .times(40, |case, picture| {
+                    case.get(0.02, format!("/photo/{picture}"), 404)
+                }),
+        ),
+        (
+            "somebody who asks a wiki about Unix",
+            Case::default()
+                .get(1.0, "/wiki/start?do=search&q=/etc/passwd", 200)
+                .get(20.0, "/wiki/start?do=search&q=%2Fetc%2Fpasswd", 200)
+                .get(30.0, "/wiki/sql?q=union+select", 200)
+                .get(30.0, "/wiki/html?q=%3Cscript%3E", 200),
+        ),
     ]
 }
 
@@ -43,15 +61,39 @@ fn wordpress() -> Case {
         .assets()
         .post(5.0, "/wp-login.php", 302)
         .get(0.2, "/wp-admin/", 200)
-        .times(30, |case, asset| case.get(0.01, format!("/wp-includes/js/part{asset}.min.js?ver=6.8"), 200))
-        .times(60, |case, _| case.post(10.0, "/wp-admin/admin-ajax.php", 200))
-        .times(80, |case, block| case.get(0.1, format!("/wp-json/wp/v2/blocks/{block}?context=edit"), 200))
-        .times(25, |case, post| {
-            case.post(1.0, format!("/wp-json/wp/v2/posts/{post}/autosaves?_locale=user"), 200)
+        .times(30, |case, asset| {
+            case.get(
+                0.01,
+                format!("/wp-includes/js/part{asset}.min.js?ver=6.8"),
+                200,
+            )
         })
-        .times(20, |case, _| case.post(20.0, "/wp-cron.php?doing_wp_cron=1763800000.12", 200))
+        .times(60, |case, _| {
+            case.post(10.0, "/wp-admin/admin-ajax.php", 200)
+        })
+        .times(80, |case, block| {
+            case.get(
+                0.1,
+                format!("/wp-json/wp/v2/blocks/{block}?context=edit"),
+                200,
+            )
+        })
+        .times(25, |case, post| {
+            case.post(
+                1.0,
+                format!("/wp-json/wp/v2/posts/{post}/autosaves?_locale=user"),
+                200,
+            )
+        })
+        .times(20, |case, _| {
+            case.post(20.0, "/wp-cron.php?doing_wp_cron=1763800000.12", 200)
+        })
         .get(1.0, "/wp-admin/post.php?post=12&action=edit", 200)
-        .get(1.0, "/wp-admin/load-styles.php?c=0&dir=ltr&load%5Bchunk_0%5D=dashicons,admin-bar", 200)
+        .get(
+            1.0,
+            "/wp-admin/load-styles.php?c=0&dir=ltr&load%5Bchunk_0%5D=dashicons,admin-bar",
+            200,
+        )
         .get(1.0, "/?s=select+a+theme", 200)
         .get(1.0, "/?p=12&preview=true", 200)
 }
@@ -68,11 +110,21 @@ fn dokuwiki() -> Case {
             case.get(2.0, format!("/doku.php?id=wiki:page{page}"), 200)
                 .get(0.1, "/lib/exe/css.php?t=dokuwiki&tseed=1", 304)
         })
-        .times(40, |case, media| case.get(0.05, format!("/lib/exe/fetch.php?w=200&tok={media}a&media=picture{media}.png"), 200))
+        .times(40, |case, media| {
+            case.get(
+                0.05,
+                format!("/lib/exe/fetch.php?w=200&tok={media}a&media=picture{media}.png"),
+                200,
+            )
+        })
         .times(60, |case, _| case.post(5.0, "/lib/exe/ajax.php", 200))
         .post(10.0, "/doku.php?id=start&do=edit", 200)
         .post(30.0, "/doku.php?id=start", 302)
-        .get(1.0, "/doku.php?id=start&do=diff&rev2%5B0%5D=1700000000&rev2%5B1%5D=1700000001", 200)
+        .get(
+            1.0,
+            "/doku.php?id=start&do=diff&rev2%5B0%5D=1700000000&rev2%5B1%5D=1700000001",
+            200,
+        )
         .get(1.0, "/lib/exe/indexer.php?id=start&1763800000", 200)
 }
 
@@ -118,14 +170,25 @@ fn mistyped_password() -> Case {
 }
 
 fn searching() -> Case {
-    let texts = ["O'Brien and Sons -- since 1990", "select a phone from the list", "order by 3 items", "a < b and 1 = 1"];
-    texts.into_iter().fold(Case::default().get(0.0, "/", 200).assets(), |case, text| {
-        (1..=text.len()).fold(case, |case, end| {
-            let typed: String = text.chars().take(end).collect();
-            let typed = typed.replace(' ', "+").replace('\'', "%27").replace('<', "%3C").replace('=', "%3D");
-            case.get(0.2, format!("/search?q={typed}"), 200)
+    let texts = [
+        "O'Brien and Sons -- since 1990",
+        "select a phone from the list",
+        "order by 3 items",
+        "a < b and 1 = 1",
+    ];
+    texts
+        .into_iter()
+        .fold(Case::default().get(0.0, "/", 200).assets(), |case, text| {
+            (1..=text.len()).fold(case, |case, end| {
+                let typed: String = text.chars().take(end).collect();
+                let typed = typed
+                    .replace(' ', "+")
+                    .replace('\'', "%27")
+                    .replace('<', "%3C")
+                    .replace('=', "%3D");
+                case.get(0.2, format!("/search?q={typed}"), 200)
+            })
         })
-    })
 }
 
 fn office() -> Case {
@@ -158,47 +221,119 @@ fn code_host() -> Case {
         "/team/app/src/branch/main/up.php",
     ]
     .into_iter()
-    .fold(Case::default(), |case, page| case.get(3.0, page, 200).assets())
+    .fold(Case::default(), |case, page| {
+        case.get(3.0, page, 200).assets()
+    })
 }
 
 fn programs() -> Vec<(&'static str, Case)> {
     vec![
-        ("git over smart HTTP in a build", Case::agent("git/2.47.3").times(60, |case, repo| {
-            case.get(0.5, format!("/team/repo{repo}.git/info/refs?service=git-upload-pack"), 401)
-                .get(0.1, format!("/team/repo{repo}.git/info/refs?service=git-upload-pack"), 200)
+        (
+            "git over smart HTTP in a build",
+            Case::agent("git/2.47.3").times(60, |case, repo| {
+                case.get(
+                    0.5,
+                    format!("/team/repo{repo}.git/info/refs?service=git-upload-pack"),
+                    401,
+                )
+                .get(
+                    0.1,
+                    format!("/team/repo{repo}.git/info/refs?service=git-upload-pack"),
+                    200,
+                )
                 .post(0.1, format!("/team/repo{repo}.git/git-upload-pack"), 200)
-        })),
-        ("git over dumb HTTP", Case::agent("git/2.47.3").times(200, |case, object| {
-            case.get(0.02, format!("/repo.git/objects/{:02x}/{object:038x}", object % 256), 404)
-        })),
+            }),
+        ),
+        (
+            "git over dumb HTTP",
+            Case::agent("git/2.47.3").times(200, |case, object| {
+                case.get(
+                    0.02,
+                    format!("/repo.git/objects/{:02x}/{object:038x}", object % 256),
+                    404,
+                )
+            }),
+        ),
         ("apt", apt()),
-        ("a link checker with eight dead links", Case::agent("Mozilla/5.0 (compatible; LinkChecker/10.2)")
-            .times(40, |case, page| case.then(0.5, "HEAD", format!("/page/{page}"), 200))
-            .times(8, |case, page| case.then(0.5, "HEAD", format!("/gone/{page}"), 404))),
-        ("davfs with a password", Case::agent("davfs2/1.7.0 neon/0.32.5").times(150, |case, file| {
-            case.then(0.05, "PROPFIND", format!("/dav/file{file}"), 401)
-                .then(0.05, "PROPFIND", format!("/dav/file{file}"), 207)
-        })),
-        ("Finder on a WebDAV share", Case::agent("WebDAVFS/3.0.0 (03008000) Darwin/24.0.0").times(80, |case, file| {
-            case.then(0.03, "PROPFIND", format!("/dav/._file{file}"), 404)
-                .then(0.03, "PUT", format!("/dav/file{file}"), 201)
-                .then(0.03, "LOCK", format!("/dav/file{file}"), 200)
-                .then(0.03, "PROPFIND", "/dav/.DS_Store", 404)
-        })),
-        ("a monitor without a password", Case::agent("Prometheus/3.5.0").times(100, |case, _| case.get(15.0, "/metrics", 401))),
-        ("a browser that polls after its session ended", Case::default().times(60, |case, _| case.get(10.0, "/api/notifications", 401))),
+        (
+            "a link checker with eight dead links",
+            Case::agent("Mozilla/5.0 (compatible; LinkChecker/10.2)")
+                .times(40, |case, page| {
+                    case.then(0.5, "HEAD", format!("/page/{page}"), 200)
+                })
+                .times(8, |case, page| {
+                    case.then(0.5, "HEAD", format!("/gone/{page}"), 404)
+                }),
+        ),
+        (
+            "davfs with a password",
+            Case::agent("davfs2/1.7.0 neon/0.32.5").times(150, |case, file| {
+                case.then(0.05, "PROPFIND", format!("/dav/file{file}"), 401)
+                    .then(0.05, "PROPFIND", format!("/dav/file{file}"), 207)
+            }),
+        ),
+        (
+            "Finder on a WebDAV share",
+            Case::agent("WebDAVFS/3.0.0 (03008000) Darwin/24.0.0").times(80, |case, file| {
+                case.then(0.03, "PROPFIND", format!("/dav/._file{file}"), 404)
+                    .then(0.03, "PUT", format!("/dav/file{file}"), 201)
+                    .then(0.03, "LOCK", format!("/dav/file{file}"), 200)
+                    .then(0.03, "PROPFIND", "/dav/.DS_Store", 404)
+            }),
+        ),
+        (
+            "a monitor without a password",
+            Case::agent("Prometheus/3.5.0").times(100, |case, _| case.get(15.0, "/metrics", 401)),
+        ),
+        (
+            "a browser that polls after its session ended",
+            Case::default().times(60, |case, _| case.get(10.0, "/api/notifications", 401)),
+        ),
         ("docker pull", docker()),
-        ("npm install", Case::agent("npm/11.0.0 node/v24.0.0 linux x64").times(300, |case, package| {
-            case.get(0.01, format!("/package{package}"), 200).get(0.01, format!("/package{package}/-/package-1.0.{package}.tgz"), 200)
-        })),
-        ("Maven that asks one repository after the other", Case::agent("Apache-Maven/3.9.9 (Java 21)").times(120, |case, artifact| {
-            case.get(0.02, format!("/maven2/org/example/a{artifact}/1.0/a{artifact}-1.0.pom"), 404)
-        })),
-        ("cargo on a sparse index", Case::agent("cargo/1.95.0").times(250, |case, krate| case.get(0.01, format!("/se/rd/crate{krate}"), 200))),
-        ("wrk", Case::agent("").times(3000, |case, _| case.get(0.0005, "/", 200))),
-        ("curl in a loop", Case::agent("curl/8.14.1").times(200, |case, _| case.get(0.1, "/health", 200))),
-        ("a backend that asks for tokens", Case::agent("okhttp/5.1.0").times(200, |case, _| case.post(0.5, "/oauth/token", 200))),
-        ("a feed reader", Case::agent("Mozilla/5.0 (compatible; Miniflux/2.2)").times(30, |case, feed| case.get(0.2, format!("/feed/{feed}.xml"), 200))),
+        (
+            "npm install",
+            Case::agent("npm/11.0.0 node/v24.0.0 linux x64").times(300, |case, package| {
+                case.get(0.01, format!("/package{package}"), 200).get(
+                    0.01,
+                    format!("/package{package}/-/package-1.0.{package}.tgz"),
+                    200,
+                )
+            }),
+        ),
+        (
+            "Maven that asks one repository after the other",
+            Case::agent("Apache-Maven/3.9.9 (Java 21)").times(120, |case, artifact| {
+                case.get(
+                    0.02,
+                    format!("/maven2/org/example/a{artifact}/1.0/a{artifact}-1.0.pom"),
+                    404,
+                )
+            }),
+        ),
+        (
+            "cargo on a sparse index",
+            Case::agent("cargo/1.95.0").times(250, |case, krate| {
+                case.get(0.01, format!("/se/rd/crate{krate}"), 200)
+            }),
+        ),
+        (
+            "wrk",
+            Case::agent("").times(3000, |case, _| case.get(0.0005, "/", 200)),
+        ),
+        (
+            "curl in a loop",
+            Case::agent("curl/8.14.1").times(200, |case, _| case.get(0.1, "/health", 200)),
+        ),
+        (
+            "a backend that asks for tokens",
+            Case::agent("okhttp/5.1.0").times(200, |case, _| case.post(0.5, "/oauth/token", 200)),
+        ),
+        (
+            "a feed reader",
+            Case::agent("Mozilla/5.0 (compatible; Miniflux/2.2)").times(30, |case, feed| {
+                case.get(0.2, format!("/feed/{feed}.xml"), 200)
+            }),
+        ),
     ]
 }
 
@@ -206,19 +341,46 @@ fn apt() -> Case {
     let agent = "Debian APT-HTTP/1.3 (3.0.3)";
     Case::agent(agent)
         .get(0.0, "/debian/dists/trixie/InRelease", 304)
-        .times(30, |case, index| case.get(0.02, format!("/debian/dists/trixie/main/i18n/Translation-en_US{index}.xz"), 404))
-        .times(30, |case, index| case.get(0.02, format!("/debian/dists/trixie/main/dep11/Components-{index}"), 404))
-        .times(300, |case, package| case.get(0.01, format!("/debian/pool/main/p/package{package}/package{package}_1.0_amd64.deb"), 200))
+        .times(30, |case, index| {
+            case.get(
+                0.02,
+                format!("/debian/dists/trixie/main/i18n/Translation-en_US{index}.xz"),
+                404,
+            )
+        })
+        .times(30, |case, index| {
+            case.get(
+                0.02,
+                format!("/debian/dists/trixie/main/dep11/Components-{index}"),
+                404,
+            )
+        })
+        .times(300, |case, package| {
+            case.get(
+                0.01,
+                format!("/debian/pool/main/p/package{package}/package{package}_1.0_amd64.deb"),
+                200,
+            )
+        })
 }
 
 fn docker() -> Case {
     Case::agent("docker/28.0.0 go/go1.24 kernel/6.12 os/linux arch/amd64")
         .get(0.0, "/v2/", 401)
-        .get(0.1, "/token?service=registry&scope=repository:app:pull", 200)
+        .get(
+            0.1,
+            "/token?service=registry&scope=repository:app:pull",
+            200,
+        )
         .times(60, |case, layer| {
-            case.then(0.05, "HEAD", format!("/v2/app/blobs/sha256:{layer:064x}"), 404)
-                .post(0.05, "/v2/app/blobs/uploads/", 202)
-                .get(0.05, format!("/v2/app/blobs/sha256:{layer:064x}"), 200)
+            case.then(
+                0.05,
+                "HEAD",
+                format!("/v2/app/blobs/sha256:{layer:064x}"),
+                404,
+            )
+            .post(0.05, "/v2/app/blobs/uploads/", 202)
+            .get(0.05, format!("/v2/app/blobs/sha256:{layer:064x}"), 200)
         })
 }
 
