@@ -10,6 +10,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials as PeerCredentialsOption;
 use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{
@@ -176,16 +178,24 @@ pub struct PeerCredentials {
     pub gid: u32,
 }
 
-/// Asks the kernel who is at the other end of a Unix socket (`SO_PEERCRED`).
+/// Asks the kernel who is at the other end of a Unix socket (`SO_PEERCRED`). The
+/// process id is 0 where the peer is in a namespace that we cannot see into.
 ///
 /// # Errors
-/// [`Error::Call`] where the descriptor is no connected Unix socket.
+/// [`Error::Call`] where the descriptor is no Unix socket.
 pub fn peer_credentials(socket: impl AsFd) -> Result<PeerCredentials, Error> {
-    let found = sockopt::socket_peercred(socket)
-        .map_err(|errno| Error::call("ask for the peer's credentials", errno))?;
+    let doing = "ask for the peer's credentials";
+    // On a socket of another family the kernel answers nonsense instead of an error.
+    let domain =
+        sockopt::socket_domain(socket.as_fd()).map_err(|errno| Error::call(doing, errno))?;
+    if domain != AddressFamily::UNIX {
+        return Err(Error::call(doing, Errno::NOTSUP));
+    }
+    let found =
+        getsockopt(&socket, PeerCredentialsOption).map_err(|errno| Error::call(doing, errno))?;
     Ok(PeerCredentials {
-        pid: found.pid.as_raw_nonzero().get().unsigned_abs(),
-        uid: found.uid.as_raw(),
-        gid: found.gid.as_raw(),
+        pid: found.pid().unsigned_abs(),
+        uid: found.uid(),
+        gid: found.gid(),
     })
 }

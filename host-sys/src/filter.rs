@@ -91,7 +91,6 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_setns,
     // the kernel itself
     libc::SYS_kexec_load,
-    libc::SYS_kexec_file_load,
     libc::SYS_init_module,
     libc::SYS_finit_module,
     libc::SYS_delete_module,
@@ -129,6 +128,7 @@ const DENIED: &[libc::c_long] = &[
 /// Denied on x86_64, which alone has them.
 #[cfg(target_arch = "x86_64")]
 const DENIED_HERE: &[libc::c_long] = &[
+    libc::SYS_kexec_file_load,
     libc::SYS_iopl,
     libc::SYS_ioperm,
     libc::SYS_modify_ldt,
@@ -138,7 +138,10 @@ const DENIED_HERE: &[libc::c_long] = &[
     libc::SYS_sysfs,
     libc::SYS__sysctl,
 ];
-#[cfg(not(target_arch = "x86_64"))]
+/// Denied on aarch64: `kexec_file_load`, which libc names for some of its targets only.
+#[cfg(target_arch = "aarch64")]
+const DENIED_HERE: &[libc::c_long] = &[294];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const DENIED_HERE: &[libc::c_long] = &[];
 
 /// `clone` with any of these makes a namespace.
@@ -152,6 +155,9 @@ const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWCGROUP,
 ];
 
+/// libc names it for glibc only.
+const AF_XDP: libc::c_int = 44;
+
 /// Socket families with a long record of kernel faults, of which we use none.
 const FAMILIES: &[libc::c_int] = &[
     libc::AF_PACKET,
@@ -164,7 +170,7 @@ const FAMILIES: &[libc::c_int] = &[
     libc::AF_BLUETOOTH,
     libc::AF_CAN,
     libc::AF_NFC,
-    libc::AF_XDP,
+    AF_XDP,
 ];
 
 /// x86_64 kernels with the x32 interface answer every call under a second number.
