@@ -21,6 +21,7 @@ const TLS_PORTS: [u16; 2] = [443, 8443];
 pub(super) fn edge(check: &mut Check<'_>, raw: &raw::Edge) -> Edge {
     let listeners = listeners(check, &raw.listen);
     let sites = sites(check, &raw.site, &listeners);
+    certificates_for_tls(check, raw, &listeners, &sites);
     Edge {
         trusted_proxies: trusted_proxies(check, &raw.trusted_proxies),
         timeouts: timeouts(check, &raw.timeouts),
@@ -360,6 +361,53 @@ fn upstream(text: &str) -> Result<Upstream, (&'static str, &'static str)> {
     }
     let host = host_name::host(host).map_err(|problem| (problem, EXPECTED))?;
     Ok(Upstream { host, port })
+}
+
+/// A listener that speaks TLS needs something to show; only loopback names get a
+/// self-signed certificate.
+fn certificates_for_tls(
+    check: &mut Check<'_>,
+    raw: &raw::Edge,
+    listeners: &[Listener],
+    sites: &[Site],
+) {
+    let named = |site: &raw::Site| site.certificate.is_some() || site.key.is_some();
+    let stranger = |host: &HostPattern| match host {
+        HostPattern::Any => false,
+        HostPattern::Exact(name) | HostPattern::Wildcard(name) => !is_loopback_name(name),
+    };
+    let mut hosts = sites.iter().flat_map(|site| &site.hosts);
+    let Some(host) = hosts.find(|host| stranger(host)) else {
+        return;
+    };
+    let Some(listener) = listeners.iter().find(|listener| listener.tls) else {
+        return;
+    };
+    if raw.site.iter().any(named) || check.tree.is_broken("edge.site") {
+        return;
+    }
+    let index = raw.listen.iter().position(|listen| match listen {
+        raw::Listen::Address(text) => text.parse() == Ok(listener.address),
+        raw::Listen::Marked(marked) => marked.address.parse() == Ok(listener.address),
+    });
+    let path = index.map_or_else(String::new, |index| element("edge.listen", index));
+    let problem = format!("speaks TLS, and there is no certificate for {host}");
+    let help = "Set certificate and key on the site (only loopback names get a self-signed one), or say { address = \"…\", tls = false }.";
+    check.fault(
+        Cause::Missing,
+        &path,
+        &listener.address.to_string(),
+        &problem,
+        help,
+    );
+}
+
+fn is_loopback_name(name: &str) -> bool {
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// Whether requests to the upstream would come back to our own listener.
