@@ -14,7 +14,7 @@
 //! | [`account`] | whom to become, and becoming it: [`Account`], [`become_account`](account::become_account) |
 //! | [`channel`] | datagrams and descriptors between two processes: [`Channel`] |
 //! | [`fence`] | landlock: what of the file system and which ports can be reached |
-//! | [`file`] | opening a configured file, preparing a directory |
+//! | [`file`](mod@file) | opening a configured file, preparing a directory |
 //! | [`filter`] | seccomp: which system calls can be made |
 //! | [`listener`] | [`bind_listener`] |
 //! | [`process`] | starting oneself as a second process; what a process gives up |

@@ -1,16 +1,16 @@
 //! The privileged helper process, and the main process's side of it.
 //!
-//! Root lives here alone. `ringwall up`, started as root, calls [`start`] before any
+//! Root lives here alone. `ringwall up`, started as root, calls [`start`](start()) before any
 //! thread exists: the program starts itself again as the helper, which runs
-//! [`serve`] until its peer is gone, and the main process gives root up with
-//! [`confine`]. From then on it asks for what it needs through [`Access`].
+//! [`serve`](serve()) until its peer is gone, and the main process gives root up with
+//! [`confine`](confine()). From then on it asks for what it needs through [`Access`].
 //!
 //! For: listeners on configured addresses, configured files opened for reading.
 //! Refuses: everything else. The helper takes its peer for compromised: verbs are a
 //! closed set, name only what the helper itself read in the configuration
 //! ([`Policy`]), are bounded in size and number, and the helper ends when its peer
 //! does, or when the peer talks nonsense.
-//! Assumes: Linux, and that [`start`] and [`confine`] come before threads.
+//! Assumes: Linux, and that [`start`](start()) and [`confine`](confine()) come before threads.
 //! On failure: without the helper the main process serves on with what it holds and
 //! gets [`HostError::Gone`] for more. A process that cannot give root up does not run.
 //!
