@@ -144,6 +144,13 @@ impl Expr {
         &self.guards
     }
 
+    /// What the surroundings can test cheaply: when it does not hold, the expression is
+    /// false, without an error and without a change of the event.
+    #[must_use]
+    pub fn need(&self) -> crate::Need {
+        crate::needs::of(&self.root)
+    }
+
     /// What it gives, as far as known.
     #[must_use]
     pub fn ty(&self) -> Type {

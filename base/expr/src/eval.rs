@@ -239,6 +239,15 @@ impl<'v> Run<'v> {
                 }
                 _ => Err(EvalError::Limit("an argument is gone")),
             },
+            Node::Concat(parts) => {
+                let mut joined = Vec::with_capacity(64);
+                for part in parts {
+                    let text = self.text(part, scope)?;
+                    self.budget.bytes(text.len())?;
+                    joined.extend_from_slice(&text);
+                }
+                Ok(Cow::Owned(joined))
+            }
             node => match self.value(node, scope)? {
                 Value::Str(text) => Ok(text),
                 other => Err(wrong("a string operation", &other)),
@@ -274,6 +283,7 @@ impl<'v> Run<'v> {
                 let value = self.value(of, scope)?;
                 Ok(Value::Bool(in_const(&value, set, others)))
             }
+            Node::Concat(_) => Ok(Value::Str(Cow::Owned(self.text(node, scope)?.into_owned()))),
             Node::Negate(of) => compare::negate(&self.value(of, scope)?),
             Node::Binary(Binary::Coalesce, two) => match self.value(&two[0], scope)? {
                 Value::Nil => self.value(&two[1], scope),

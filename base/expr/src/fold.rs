@@ -74,6 +74,10 @@ pub(crate) fn binary(
 ) -> Result<Node, RegexError> {
     let ((mut left, left_ty), (mut right, right_ty)) = (left, right);
     let both_text = left_ty == Type::Text && right_ty == Type::Text;
+    if operator != Binary::In && (left.changes() || right.changes()) {
+        // The evaluation of changes knows the plain shapes only.
+        return Ok(Node::Binary(operator, Box::new([left, right])));
+    }
     match operator {
         Binary::Equal | Binary::NotEqual if both_text => {
             if const_text(&left).is_some() && const_text(&right).is_none() {
@@ -93,6 +97,13 @@ pub(crate) fn binary(
                 };
                 return Ok(fold(text_test(left, test)));
             }
+        }
+        Binary::Add if both_text => {
+            let parts = flatten(vec![left, right], |node| match node {
+                Node::Concat(inner) => Ok(inner),
+                other => Err(other),
+            });
+            return Ok(fold(Node::Concat(parts.into())));
         }
         Binary::Matches => {
             if let Some(pattern) = const_text(&right) {
@@ -294,6 +305,16 @@ fn same_subject(left: &Node, right: &Node) -> bool {
     }
 }
 
+fn needle(node: &Node) -> Option<Box<[u8]>> {
+    match node {
+        Node::TextTest(test) => match &test.test {
+            Test::Contains(finder) => Some(finder.needle().into()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Adds a row of tests with one subject to `out`, as one node where that pays.
 fn join(row: Vec<Node>, out: &mut Vec<Node>) {
     match row.first() {
@@ -313,6 +334,7 @@ fn join(row: Vec<Node>, out: &mut Vec<Node>) {
                 of: first.of.clone(),
                 case: first.case,
                 automaton,
+                needles: row.iter().filter_map(needle).collect(),
             }))),
             None => out.extend(row),
         },

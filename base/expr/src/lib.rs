@@ -21,6 +21,7 @@
 //! | [`schema`] | [`Schema`], [`SlotId`], [`Type`]: what a rule may speak about |
 //! | [`env`] | [`Env`], [`Question`], [`Effect`], [`DataSearch`]: what an evaluation asks |
 //! | [`value`] | [`Value`], [`Data`], [`Fields`], [`Object`]: what flows |
+//! | [`needs`] | [`Need`]: what must hold for an expression to be true, cheap to test |
 //! | [`error`] | [`CompileError`], [`EvalError`] |
 //! | [`go_regex`] | Go's regular expressions on Rust's engine, bounded |
 //! | [`limits`] | bounds on length, nesting, steps, bytes |
@@ -56,6 +57,7 @@ mod functions;
 pub mod go_regex;
 pub mod json;
 mod lexer;
+pub mod needs;
 mod node;
 mod parser;
 pub mod schema;
@@ -70,5 +72,6 @@ pub mod limits {
 pub use compiled::{Expr, Guard, compile};
 pub use env::{Case, DataSearch, Effect, Env, Question, SearchTest, Unanswered};
 pub use error::{CompileError, EvalError, Span};
+pub use needs::Need;
 pub use schema::{Found, Method, Schema, SearchId, SlotId, Type};
 pub use value::{Data, Fields, Missing, Object, Value};

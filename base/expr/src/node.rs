@@ -31,6 +31,8 @@ pub(crate) enum Node {
     And(Box<[Self]>),
     Or(Box<[Self]>),
     Binary(Binary, Box<[Self; 2]>),
+    /// A row of `+` between texts.
+    Concat(Box<[Self]>),
     /// `SLOT == "const"`.
     TextIs(SlotId, Box<[u8]>),
     /// `TEXT in ["const", …]`.
@@ -109,6 +111,8 @@ pub(crate) struct AnyNeedle {
     pub(crate) of: Node,
     pub(crate) case: Case,
     pub(crate) automaton: AhoCorasick,
+    /// What the automaton looks for.
+    pub(crate) needles: Box<[Box<[u8]>]>,
 }
 
 /// Constant strings to look a text up in.
@@ -236,6 +240,7 @@ impl Node {
             | Self::Or(all)
             | Self::List(all)
             | Self::Sequence(all)
+            | Self::Concat(all)
             | Self::Call(_, all)
             | Self::Change(_, all) => all.iter().for_each(visit),
             Self::Binary(_, two) | Self::Let(two) => two.iter().for_each(visit),

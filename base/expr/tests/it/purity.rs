@@ -8,6 +8,10 @@ use crate::support::{Names, event};
 fn changes_are_seen_by_what_follows_in_the_same_expression() {
     let rows = [
         (
+            "(evt.SetMeta('a', 'b') ? 'x' : 'y') + evt.Meta.a + 'z' == 'xbz'",
+            "true",
+        ),
+        (
             "UnmarshalJSON('{\"a\":{\"b\":1}}', evt.Unmarshaled, 'new') in ['', nil] && evt.Unmarshaled.new.a.b == 1",
             "true",
         ),

@@ -150,6 +150,10 @@ fn paths_and_missing_things() {
     check(&[
         ("evt.Meta.service", "'http'"),
         ("evt.Meta['service']", "'http'"),
+        (
+            "evt.Meta.service + '/' + (evt.Meta.http_status + Upper('x')) + ''",
+            "'http/404X'",
+        ),
         ("evt.Meta.nowhere", "''"),
         ("evt.Meta.nowhere == ''", "true"),
         ("evt.Meta.nowhere ?? 'x'", "''"),

@@ -1,0 +1,322 @@
+//! What must hold for an expression to be true.
+//!
+//! **For.** Sparing evaluations: most rules ask for a word that most events do not
+//! have. One automaton over all rules' words is cheaper than every rule's own search.
+//! **Refuses.** Guesses: a [`Need`] that does not hold means that the expression is
+//! false, does not fail and changes nothing. **Assumes.** Letters are compared without
+//! regard to ASCII case; in a text that is not ASCII every word counts as present,
+//! since letters such as `ı` become ASCII in upper case.
+
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+use crate::call::Function;
+use crate::env::DataSearch;
+use crate::node::{Node, Test};
+use crate::schema::SlotId;
+use crate::value::Data;
+
+/// How many words stand for one regular expression at most.
+const WORDS: usize = 16;
+
+/// A condition over slots that can be tested without evaluating anything.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Need {
+    /// Nothing is known: evaluate.
+    Always,
+    /// Never true.
+    Never,
+    /// The slot has one of these texts, exactly.
+    OneOf(SlotId, Vec<Box<[u8]>>),
+    /// The slot's text contains this word, ASCII case disregarded.
+    Contains(SlotId, Box<[u8]>),
+    /// The slot's text contains, ASCII case disregarded, a line of the file (or what
+    /// every match of the line, as a regular expression, contains).
+    Search(SlotId, DataSearch),
+    /// All of them.
+    All(Vec<Need>),
+    /// Any of them.
+    Any(Vec<Need>),
+}
+
+/// A text that tests are made on: a slot, perhaps with its letters or escapes changed.
+#[derive(Clone, Copy)]
+struct Subject {
+    slot: SlotId,
+    /// Bytes whose presence may change the text into any other.
+    escapes: &'static [u8],
+}
+
+type Frames<'f> = Option<&'f Frame<'f>>;
+
+/// A `let` binding.
+struct Frame<'f> {
+    subject: Option<Subject>,
+    parent: Frames<'f>,
+}
+
+pub(crate) fn of(node: &Node) -> Need {
+    need(node, None)
+}
+
+fn need(node: &Node, frames: Frames<'_>) -> Need {
+    match node {
+        Node::Const(Data::Bool(false)) => Need::Never,
+        Node::TextIs(slot, text) => Need::OneOf(*slot, vec![text.clone()]),
+        Node::TextIn(of, set) => match &**of {
+            Node::Text(slot) => Need::OneOf(*slot, set.texts()),
+            of => words(of, frames, &mut set.texts().into_iter()),
+        },
+        Node::TextTest(test) => {
+            let word = match &test.test {
+                Test::Equal(text) | Test::StartsWith(text) | Test::EndsWith(text) => text.clone(),
+                Test::Contains(finder) => finder.needle().into(),
+            };
+            words(&test.of, frames, &mut core::iter::once(word))
+        }
+        Node::AnyNeedle(any) => words(&any.of, frames, &mut any.needles.iter().cloned()),
+        Node::Matches(of, regex) => match regex_words(regex.as_str()) {
+            Some(found) => words(of, frames, &mut found.into_iter()),
+            None => Need::Always,
+        },
+        Node::Search(of, search) => match subject(of, frames) {
+            Some(subject) => unless_escaped(subject, Need::Search(subject.slot, search.clone())),
+            None => Need::Always,
+        },
+        Node::And(parts) => {
+            let mut all = Vec::new();
+            for part in parts {
+                all.push(need(part, frames));
+                if !is_harmless(part, frames) {
+                    break;
+                }
+            }
+            Need::All(all)
+        }
+        Node::Or(parts) => Need::Any(parts.iter().map(|part| need(part, frames)).collect()),
+        Node::Condition(three) => {
+            let [condition, yes, no] = &**three;
+            match no {
+                Node::Const(Data::Bool(false)) if is_harmless(condition, frames) => {
+                    Need::All(vec![need(condition, frames), need(yes, frames)])
+                }
+                Node::Const(Data::Bool(false)) => need(condition, frames),
+                _ => Need::Always,
+            }
+        }
+        Node::Let(two) => {
+            let [value, body] = &**two;
+            if !is_harmless(value, frames) {
+                return Need::Always;
+            }
+            let frame = Frame {
+                subject: subject(value, frames),
+                parent: frames,
+            };
+            need(body, Some(&frame))
+        }
+        _ => Need::Always,
+    }
+}
+
+/// Whether a node neither fails nor changes the event.
+fn is_harmless(node: &Node, frames: Frames<'_>) -> bool {
+    match node {
+        Node::Const(_) | Node::Text(_) | Node::TextIs(..) => true,
+        Node::Local(_) => subject(node, frames).is_some(),
+        Node::Not(of) | Node::TextIn(of, _) => is_harmless(of, frames),
+        Node::TextTest(test) => subject(&test.of, frames).is_some(),
+        Node::AnyNeedle(any) => subject(&any.of, frames).is_some(),
+        Node::Matches(of, _) | Node::Search(of, _) => subject(of, frames).is_some(),
+        Node::And(parts) | Node::Or(parts) => parts.iter().all(|part| is_harmless(part, frames)),
+        Node::Call(..) => subject(node, frames).is_some(),
+        _ => false,
+    }
+}
+
+fn subject(node: &Node, frames: Frames<'_>) -> Option<Subject> {
+    match node {
+        Node::Text(slot) => Some(Subject {
+            slot: *slot,
+            escapes: b"",
+        }),
+        Node::Local(hops) => {
+            let mut frame = frames?;
+            for _ in 0..*hops {
+                frame = frame.parent?;
+            }
+            frame.subject
+        }
+        Node::Call(function, args) => {
+            let [arg] = &**args else {
+                return None;
+            };
+            let inner = subject(arg, frames)?;
+            let escapes: &'static [u8] = match function {
+                Function::Upper | Function::Lower => inner.escapes,
+                Function::PathUnescape if inner.escapes.is_empty() => b"%",
+                Function::PathUnescape | Function::QueryUnescape => b"%+",
+                _ => return None,
+            };
+            Some(Subject { escapes, ..inner })
+        }
+        _ => None,
+    }
+}
+
+fn words(of: &Node, frames: Frames<'_>, found: &mut dyn Iterator<Item = Box<[u8]>>) -> Need {
+    let Some(subject) = subject(of, frames) else {
+        return Need::Always;
+    };
+    let mut any = Vec::new();
+    for word in found {
+        if word.is_empty() || !word.is_ascii() {
+            return Need::Always;
+        }
+        any.push(Need::Contains(subject.slot, word));
+    }
+    unless_escaped(subject, Need::Any(any))
+}
+
+/// A text with escapes may become anything.
+fn unless_escaped(subject: Subject, need: Need) -> Need {
+    if subject.escapes.is_empty() {
+        return need;
+    }
+    let escapes = subject.escapes.iter();
+    let mut any: Vec<Need> = escapes
+        .map(|byte| Need::Contains(subject.slot, [*byte].into()))
+        .collect();
+    any.push(need);
+    Need::Any(any)
+}
+
+/// Words of which every match of a (Rust) regular expression contains one.
+///
+/// `None` when there are none or too many.
+#[must_use]
+pub fn regex_words(pattern: &str) -> Option<Vec<Box<[u8]>>> {
+    let hir = regex_syntax::ParserBuilder::new()
+        .utf8(false)
+        .build()
+        .parse(pattern)
+        .ok()?;
+    let words = required(&hir)?;
+    let usable =
+        words.len() <= WORDS && words.iter().all(|word| word.len() >= 2 && word.is_ascii());
+    usable.then_some(words)
+}
+
+fn required(hir: &Hir) -> Option<Vec<Box<[u8]>>> {
+    match hir.kind() {
+        HirKind::Literal(literal) => Some(vec![literal.0.clone()]),
+        HirKind::Capture(capture) => required(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
+        HirKind::Concat(parts) => row(parts),
+        HirKind::Alternation(parts) => {
+            let mut all = Vec::new();
+            for part in parts {
+                all.extend(required(part)?);
+                if all.len() > WORDS {
+                    return None;
+                }
+            }
+            Some(all)
+        }
+        HirKind::Empty | HirKind::Class(_) | HirKind::Look(_) | HirKind::Repetition(_) => None,
+    }
+}
+
+/// The best of what the parts of a row need; neighbouring letters make one word.
+fn row(parts: &[Hir]) -> Option<Vec<Box<[u8]>>> {
+    let mut best: Option<Vec<Box<[u8]>>> = None;
+    let mut word: Vec<u8> = Vec::new();
+    let shortest = |words: &[Box<[u8]>]| words.iter().map(|word| word.len()).min().unwrap_or(0);
+    let mut offer = |words: Vec<Box<[u8]>>| {
+        if best
+            .as_deref()
+            .is_none_or(|known| shortest(known) < shortest(&words))
+        {
+            best = Some(words);
+        }
+    };
+    for part in parts {
+        match part.kind() {
+            HirKind::Literal(literal) => word.extend_from_slice(&literal.0),
+            HirKind::Class(class) if letter(class).is_some() => word.extend(letter(class)),
+            // Boundaries take no room.
+            HirKind::Look(_) => {}
+            _ => {
+                if !word.is_empty() {
+                    offer(vec![core::mem::take(&mut word).into()]);
+                }
+                if let Some(words) = required(part) {
+                    offer(words);
+                }
+            }
+        }
+    }
+    if !word.is_empty() {
+        offer(vec![word.into()]);
+    }
+    best
+}
+
+/// The letter whose two cases, and perhaps letters beyond ASCII, a class is.
+fn letter(class: &Class) -> Option<u8> {
+    let mut found = None;
+    let ranges: Vec<(u32, u32)> = match class {
+        Class::Unicode(class) => class
+            .iter()
+            .map(|range| (range.start().into(), range.end().into()))
+            .collect(),
+        Class::Bytes(class) => class
+            .iter()
+            .map(|range| (range.start().into(), range.end().into()))
+            .collect(),
+    };
+    for (start, end) in ranges {
+        if start >= 128 {
+            continue;
+        }
+        let byte = u8::try_from(start).ok()?.to_ascii_lowercase();
+        if start != end || found.is_some_and(|known| known != byte) {
+            return None;
+        }
+        found = Some(byte);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_match_contains_one_of_the_words() {
+        for (pattern, want) in [
+            ("abc", Some(&["abc"][..])),
+            ("(?i)abc", Some(&["abc"])),
+            ("^http[s]?://", Some(&["http"])),
+            ("/php/.*/\\.js\\.map", Some(&["/.js.map"])),
+            (
+                "(?i)(/wp-.*\\.php|/wp-content/plugins/.*\\.(txt|md))$",
+                Some(&["/wp-", "/wp-content/plugins/"]),
+            ),
+            ("a+bcd", Some(&["bcd"])),
+            ("(?:ab|cd)x*", Some(&["ab", "cd"])),
+            ("(?:ab)?", None),
+            ("^[0-9]+$", None),
+            ("a|", None),
+            ("(", None),
+        ] {
+            let words = regex_words(pattern);
+            let words: Option<Vec<&str>> = words.as_ref().map(|words| {
+                words
+                    .iter()
+                    .map(|word| core::str::from_utf8(word).unwrap())
+                    .collect()
+            });
+            assert_eq!(words.as_deref(), want, "{pattern}");
+        }
+    }
+}
