@@ -4,7 +4,7 @@
 //! core's set; one that panics is counted and ends alone.
 
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Context, Poll};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -49,8 +49,12 @@ pub(crate) async fn run(core: Rc<Core>, mut doors: Vec<Door>, orders: Arc<Orders
                         }
                         Order::Drain => {
                             core.draining.set(true);
+                            let waiting = poll_fn(|cx| Poll::Ready(all_waiting(&core, &doors, cx)));
+                            for arrival in waiting.await {
+                                tasks.spawn_local(serve(arrival));
+                            }
                             doors.clear();
-                            core.registry.drain();
+                            core.registry.drain(core.deadline(GRACE));
                         }
                         Order::Abort => {
                             let left = tasks.len();
@@ -87,6 +91,21 @@ pub(crate) async fn run(core: Rc<Core>, mut doors: Vec<Door>, orders: Arc<Orders
             return finish(&core, 0);
         }
     }
+}
+
+/// Ticks that a connection which has just come has to ask for something while the
+/// edge drains: one second.
+const GRACE: u32 = 5;
+
+/// Connections that completed before a drain closes the door; they would be reset.
+fn all_waiting(core: &Rc<Core>, doors: &[Door], cx: &mut Context<'_>) -> Vec<Arrival> {
+    let mut arrivals = Vec::new();
+    for door in doors {
+        while let Poll::Ready(Ok((socket, peer))) = door.listener.poll_accept(cx) {
+            arrivals.extend(admit(core, socket, peer, door.tls.clone()));
+        }
+    }
+    arrivals
 }
 
 fn finish(core: &Core, aborted: usize) -> usize {
@@ -151,7 +170,6 @@ fn admit(
         gate::Admission::Refuse(refusal) => {
             if refusal.by == RefusedBy::Limit {
                 core.counters.over_cap.one();
-                core.registry.evict_one();
             }
             turn_away(core, &socket, peer, time, &refusal, tls.is_none());
             return None;

@@ -206,7 +206,9 @@ impl Connection {
     async fn run(mut self) {
         loop {
             self.enter_idle();
-            if let Err(broken) = self.stream.readable(&self.line).await {
+            if let Err(broken) = self.stream.readable(&self.line).await
+                && !self.asked_before(&broken)
+            {
                 self.count_cut(&broken);
                 break;
             }
@@ -220,11 +222,30 @@ impl Connection {
         self.core.buffers.put(core::mem::take(&mut self.ahead));
     }
 
+    /// Whether a request arrived just before a drain closed the idle connection: it
+    /// is still answered.
+    fn asked_before(&self, broken: &Broken) -> bool {
+        if !matches!(broken, Broken::Cut(Cut::Draining)) {
+            return false;
+        }
+        let socket = socket2::SockRef::from(self.stream.socket());
+        let waits = socket
+            .peek(&mut [core::mem::MaybeUninit::uninit()])
+            .is_ok_and(|bytes| bytes > 0);
+        if waits {
+            self.line.forgive_drain();
+        }
+        waits
+    }
+
     fn enter_idle(&self) {
         let plan = self.core.shared.plan.load();
-        let wait = if self.served == 0 {
-            plan.ticks.head
-        } else if self.core.pressed(&plan) {
+        if self.served == 0 {
+            let wait = self.core.deadline(plan.ticks.head);
+            self.line.enter(Phase::Fresh, wait);
+            return;
+        }
+        let wait = if self.core.pressed(&plan) {
             plan.ticks.idle_pressed
         } else {
             plan.ticks.idle
@@ -454,4 +475,21 @@ enum HeadEnd {
     Closed,
     Slow,
     Fault(Fault),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<A, F: Future>(_: fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        // What waits for a request lives in this future; what serves one is boxed.
+        assert!(size(serve) <= 768, "{} bytes", size(serve));
+        assert!(size_of::<Line>() <= 160, "{} bytes", size_of::<Line>());
+        assert!(size_of::<Stream>() <= 40, "{} bytes", size_of::<Stream>());
+    }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use vocab::{ClientAddr, HttpEvent, PeerAddr, RefusedBy, Timestamp};
-use wire::{BodyFraming, Method, Request, ResponseWrite, TargetForm, Version};
+use wire::{BodyFraming, Method, Request, ResponseWrite, Version};
 
 use crate::answer::Answer;
 use crate::forward::Origin;
@@ -164,11 +164,10 @@ fn decide(
     if visitor.sni.is_some_and(|name| name != story.host) {
         return Err(Denial::ours(RefusedBy::Route, "route.misdirected", 421));
     }
-    let (path, flags) = match request.form() {
-        TargetForm::Asterisk | TargetForm::Authority => {
-            (Cow::Borrowed(&b"/"[..]), wire::PathFlags::NONE)
-        }
-        TargetForm::Origin | TargetForm::Absolute => wire::normal_path(request.path()),
+    let (path, flags) = match request.target() {
+        // The whole server: the site of the root answers.
+        b"*" => (Cow::Borrowed(&b"/"[..]), wire::PathFlags::NONE),
+        _ => wire::normal_path(request.path()),
     };
     let Some(route) = visitor.plan.route(story.host.as_bytes(), &path) else {
         return Err(Denial::ours(RefusedBy::Route, "route.no-site", 404));
@@ -261,42 +260,62 @@ async fn deny(
         false,
     );
     story.verdict = denial.rule.clone();
-    let stay = !denial.close && request.framing().is_empty();
-    reply(
-        visitor,
-        client,
-        request,
-        story,
-        denial.status,
-        denial.retry_after,
-        stay,
-    )
-    .await
+    let word = Word {
+        status: denial.status,
+        retry_after: denial.retry_after,
+        read_all: request.framing().is_empty(),
+        close: denial.close,
+    };
+    reply(visitor, client, request, story, word).await
 }
 
-/// Answers by ourselves. `stay` says whether the request is wholly read.
+/// What we answer by ourselves.
+#[derive(Clone, Copy)]
+struct Word {
+    status: u16,
+    retry_after: Option<core::time::Duration>,
+    /// Whether the request was read to its end.
+    read_all: bool,
+    /// Whether the connection shall end.
+    close: bool,
+}
+
+impl Word {
+    const fn of(status: u16, read_all: bool) -> Self {
+        Self {
+            status,
+            retry_after: None,
+            read_all,
+            close: false,
+        }
+    }
+}
+
+/// Answers by ourselves.
 async fn reply(
     visitor: &Visitor<'_>,
     client: &mut Stream,
     request: &Request<'_>,
     story: &mut Story<'_>,
-    status: u16,
-    retry_after: Option<core::time::Duration>,
-    stay: bool,
+    word: Word,
 ) -> Next {
     let core = visitor.core;
-    let persistent = stay && visitor.may_stay && request.persistent() && !core.draining.get();
+    let persistent = word.read_all
+        && !word.close
+        && visitor.may_stay
+        && request.persistent()
+        && !core.draining.get();
     let mut out = core.buffers.small();
     Answer {
-        status,
+        status: word.status,
         request_id: story.id,
-        retry_after,
+        retry_after: word.retry_after,
         client: request.version(),
         persistent,
         head_only: request.method() == Method::Head,
     }
     .write(&mut out);
-    story.status = status;
+    story.status = word.status;
     visitor
         .line
         .set_deadline(core.deadline(visitor.plan.ticks.stalled));
@@ -306,6 +325,7 @@ async fn reply(
     match sent {
         Err(_) => Next::Close,
         Ok(()) if persistent => Next::KeepAlive,
+        Ok(()) if word.read_all => Next::Close,
         Ok(()) => Next::Linger,
     }
 }
@@ -415,12 +435,12 @@ async fn forward(
                     core.pools
                         .put(upstream, socket, until, plan.limits.idle_upstream);
                 }
-                Outcome::Next(if !up.done {
+                Outcome::Next(if !up.done || !up.rest().is_empty() && !client_stays {
                     Next::Linger
                 } else if client_stays && !half_closed {
                     Next::KeepAlive
                 } else {
-                    Next::Linger
+                    Next::Close
                 })
             }
             Err(Failure::Silent) if reused && repeatable => Outcome::Again,
@@ -518,7 +538,7 @@ async fn exchange(
     let response = relay.response(head, at);
     let status = response.status();
     let upgraded = response.upgrade().is_some() && request.upgrade().is_some();
-    if status == 101 && !upgraded {
+    if status == 101 && !(upgraded && relay.up.done) {
         return Err(Failure::Upstream(None));
     }
     let framing = response.framing();
@@ -610,8 +630,8 @@ async fn own_answer(
     observe(visitor, story, status, None);
     story.upstream_micros = None;
     story.verdict = Cow::Borrowed(cause);
-    let stay = request.framing().is_empty();
-    reply(visitor, client, request, story, status, None, stay).await
+    let word = Word::of(status, request.framing().is_empty());
+    reply(visitor, client, request, story, word).await
 }
 
 fn stopped(story: &mut Story<'_>, cause: &'static str) -> Next {
@@ -679,9 +699,9 @@ async fn failed(
         (None, status) => {
             observe(visitor, story, status, None);
             story.upstream_micros = None;
-            reply(visitor, client, request, story, status, None, read_all).await
+            reply(visitor, client, request, story, Word::of(status, read_all)).await
         }
-        (Some(_), status) => reply(visitor, client, request, story, status, None, false).await,
+        (Some(_), status) => reply(visitor, client, request, story, Word::of(status, false)).await,
     }
 }
 

@@ -100,7 +100,11 @@ impl Stream {
     pub(crate) async fn readable(&self, line: &Line) -> Result<(), Broken> {
         poll_fn(|cx| {
             line.check(cx)?;
-            self.socket().poll_read_ready(cx).map_err(Broken::from)
+            match self {
+                // rustls has read ahead: the socket would not tell.
+                Self::Tls(tls) if !tls.get_ref().1.wants_read() => Poll::Ready(Ok(())),
+                _ => self.socket().poll_read_ready(cx).map_err(Broken::from),
+            }
         })
         .await
     }

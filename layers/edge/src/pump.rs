@@ -89,6 +89,7 @@ pub(crate) struct Pump {
     tail: usize,
     /// TLS may hold back what was written.
     unflushed: bool,
+    primed: bool,
     ended: bool,
     pub(crate) done: bool,
     pub(crate) waits_for: WaitsFor,
@@ -124,6 +125,7 @@ impl Pump {
             piece: 0..0,
             tail: 0,
             unflushed: false,
+            primed: false,
             ended: false,
             done: false,
             waits_for: WaitsFor::Sink,
@@ -154,6 +156,11 @@ impl Pump {
     ) -> Poll<Result<(), Halt>> {
         if self.done {
             return Poll::Ready(Ok(()));
+        }
+        if !self.primed {
+            // What of the body came with its head goes out with it in one write.
+            self.primed = true;
+            self.decode()?;
         }
         loop {
             self.waits_for = WaitsFor::Sink;

@@ -37,7 +37,9 @@ pub(crate) enum Cut {
 pub(crate) enum Phase {
     /// A TLS handshake.
     Handshake,
-    /// Waiting for a request.
+    /// Accepted; its first request has not begun.
+    Fresh,
+    /// Waiting for another request.
     Idle,
     /// Reading a head.
     Head,
@@ -61,6 +63,10 @@ pub(crate) struct Line {
     deadline: Cell<u32>,
     /// Body bytes moved since the last rate check.
     moved: Cell<u64>,
+    /// Whether the exchange waits for the client to send or to take bytes.
+    owes: Cell<bool>,
+    /// Whether it did so at the last rate check already.
+    owed: Cell<bool>,
     cut: Cell<Option<Cut>>,
     waker: RefCell<Option<Waker>>,
     slot: Cell<usize>,
@@ -76,6 +82,8 @@ impl Line {
             phase: Cell::new(Phase::Idle),
             deadline: Cell::new(u32::MAX),
             moved: Cell::new(0),
+            owes: Cell::new(false),
+            owed: Cell::new(false),
             cut: Cell::new(None),
             waker: RefCell::new(None),
             slot: Cell::new(usize::MAX),
@@ -111,6 +119,13 @@ impl Line {
         }
     }
 
+    /// A drain found a request waiting after all.
+    pub(crate) fn forgive_drain(&self) {
+        if self.cut.get() == Some(Cut::Draining) {
+            self.cut.set(None);
+        }
+    }
+
     pub(crate) fn enter(&self, phase: Phase, deadline: u32) {
         self.phase.set(phase);
         self.deadline.set(deadline);
@@ -128,6 +143,11 @@ impl Line {
         self.moved.set(self.moved.get().saturating_add(bytes));
     }
 
+    /// Notes whether the client is the one that is waited for.
+    pub(crate) fn set_owes(&self, owes: bool) {
+        self.owes.set(owes);
+    }
+
     /// Body bytes since the last call.
     pub(crate) fn take_moved(&self) -> u64 {
         self.moved.replace(0)
@@ -139,6 +159,7 @@ impl Line {
 
     /// The exchange is over: behind a proxy the next one may be somebody else's.
     pub(crate) fn settle(&self) {
+        self.owes.set(false);
         self.client.set(self.peer);
     }
 
@@ -193,12 +214,13 @@ impl Registry {
         stopped
     }
 
-    /// Stops idle connections, as drain wants it.
-    pub(crate) fn drain(&self) {
-        self.each(|line| {
-            if line.phase() == Phase::Idle {
-                line.stop(Cut::Draining);
-            }
+    /// Stops idle connections, as drain wants it; who has just come may still ask
+    /// until `until`.
+    pub(crate) fn drain(&self, until: u32) {
+        self.each(|line| match line.phase() {
+            Phase::Idle => line.stop(Cut::Draining),
+            Phase::Fresh => line.set_deadline(line.deadline.get().min(until)),
+            Phase::Handshake | Phase::Head | Phase::Exchange | Phase::Tunnel => {}
         });
     }
 
@@ -210,7 +232,7 @@ impl Registry {
         for step in 0..LOOK.min(lines.len()) {
             let at = (self.hand.get() + step) % lines.len();
             if let Some(Some(line)) = lines.get(at)
-                && line.phase() == Phase::Idle
+                && matches!(line.phase(), Phase::Idle | Phase::Fresh)
                 && line.cut.get().is_none()
             {
                 self.hand.set(at + 1);
@@ -240,12 +262,14 @@ impl Registry {
         });
     }
 
-    /// Starts a new rate window; stops, when `pressed`, exchanges that waited for
-    /// a body all the window long and moved less than `floor` bytes.
+    /// Ends a rate window: when `pressed`, stops exchanges whose client was waited
+    /// for at both its ends and moved less than `floor` bytes in between.
     pub(crate) fn check_rates(&self, pressed: bool, floor: u64) {
         self.each(|line| {
             let moved = line.take_moved();
-            if pressed && line.phase() == Phase::Exchange && moved > 0 && moved < floor {
+            let owes = line.phase() == Phase::Exchange && line.owes.get();
+            let owed = line.owed.replace(owes);
+            if pressed && owes && owed && moved < floor {
                 line.stop(Cut::TooSlow);
             }
         });
@@ -255,7 +279,7 @@ impl Registry {
     pub(crate) fn census(&self) -> (u64, u64, u64) {
         let (mut idle, mut tunnels, mut other) = (0, 0, 0);
         self.each(|line| match line.phase() {
-            Phase::Idle => idle += 1,
+            Phase::Idle | Phase::Fresh => idle += 1,
             Phase::Tunnel => tunnels += 1,
             Phase::Handshake | Phase::Head | Phase::Exchange => other += 1,
         });
@@ -337,9 +361,21 @@ mod tests {
         let slow = line("192.0.2.1", false);
         slow.enter(Phase::Exchange, u32::MAX);
         registry.add(&slow);
-        slow.moved(10);
-        registry.check_rates(false, 1000);
-        assert_eq!(slow.cut.get(), None, "DENY: cut for slowness alone");
+        slow.set_owes(true);
+        for _ in 0..3 {
+            slow.moved(10);
+            registry.check_rates(false, 1000);
+            assert_eq!(slow.cut.get(), None, "DENY: cut for slowness alone");
+        }
+        slow.set_owes(false);
+        registry.check_rates(true, 1000);
+        assert_eq!(slow.cut.get(), None, "DENY: cut for a slow upstream");
+        slow.set_owes(true);
+        registry.check_rates(true, 1000);
+        assert_eq!(slow.cut.get(), None, "DENY: cut before a whole window");
+        slow.moved(2000);
+        registry.check_rates(true, 1000);
+        assert_eq!(slow.cut.get(), None, "fast enough");
         slow.moved(10);
         registry.check_rates(true, 1000);
         assert_eq!(slow.cut.get(), Some(Cut::TooSlow));

@@ -178,6 +178,7 @@ impl<'a> Relay<'a> {
             .up
             .poll(cx, self.client, &mut self.upstream, &self.core.buffers);
         self.progress(self.up.read + self.up.written - before);
+        self.line.set_owes(self.client_owes(WaitsFor::Source));
         match moved {
             Poll::Pending => Ok(()),
             Poll::Ready(Ok(())) => self.watch(cx),
@@ -248,6 +249,7 @@ impl<'a> Relay<'a> {
                 .down
                 .poll(cx, &mut self.upstream, self.client, &self.core.buffers);
             self.progress(self.down.read + self.down.written - before);
+            self.line.set_owes(self.client_owes(self.down.waits_for));
             moved.map_err(|halt| match halt {
                 Halt::Source | Halt::TooLong => Failure::Upstream(None),
                 Halt::Fault(fault) => Failure::Upstream(Some(fault)),
@@ -268,6 +270,12 @@ impl<'a> Relay<'a> {
                 .map_err(|_| Failure::ClientGone)
         })
         .await
+    }
+
+    /// Whether the client must send or take something for things to go on.
+    fn client_owes(&self, down: WaitsFor) -> bool {
+        let sends = !self.up.done && !self.up_broken && self.up.waits_for == WaitsFor::Source;
+        sends || down == WaitsFor::Sink
     }
 
     /// Bytes moved: the deadline moves with them, once a tick at most.
@@ -291,9 +299,7 @@ impl<'a> Relay<'a> {
             Cut::Expired if self.half_closed => Failure::ClientGone,
             Cut::Expired | Cut::TooSlow => {
                 self.line.forgive();
-                if !self.up.done && !self.up_broken && self.up.waits_for == WaitsFor::Source
-                    || down == WaitsFor::Sink
-                {
+                if self.client_owes(down) {
                     Failure::ClientTime
                 } else {
                     Failure::UpstreamTime

@@ -13,9 +13,9 @@ use vocab::{HttpEvent, Refusal, Timestamp, UpstreamAddr};
 
 /// Keeps what it hears.
 #[derive(Default)]
-pub struct Recorder {
-    pub http: Mutex<Vec<HttpEvent<'static>>>,
-    pub refused: Mutex<Vec<Refusal<'static>>>,
+pub(crate) struct Recorder {
+    pub(crate) http: Mutex<Vec<HttpEvent<'static>>>,
+    pub(crate) refused: Mutex<Vec<Refusal<'static>>>,
 }
 
 impl Observer for Recorder {
@@ -24,49 +24,62 @@ impl Observer for Recorder {
     }
 
     fn refused(&self, _core: usize, refusal: &Refusal<'_>) {
-        self.refused.lock().unwrap().push(refusal.clone().into_owned());
+        self.refused
+            .lock()
+            .unwrap()
+            .push(refusal.clone().into_owned());
     }
 }
 
 impl Recorder {
-    pub fn rules(&self) -> Vec<String> {
+    pub(crate) fn rules(&self) -> Vec<String> {
         let refused = self.refused.lock().unwrap();
-        refused.iter().map(|refusal| refusal.rule.to_string()).collect()
+        refused
+            .iter()
+            .map(|refusal| refusal.rule.to_string())
+            .collect()
     }
 
-    pub fn statuses(&self) -> Vec<u16> {
-        self.http.lock().unwrap().iter().map(|event| event.status).collect()
+    pub(crate) fn statuses(&self) -> Vec<u16> {
+        self.http
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|event| event.status)
+            .collect()
     }
 }
 
 /// A running edge.
-pub struct TestEdge {
-    pub handle: EdgeHandle,
-    pub plain: SocketAddr,
-    pub tls: SocketAddr,
-    pub seen: Arc<Recorder>,
-    pub book: Arc<book::Published>,
-    pub gate: Arc<gate::Gate>,
+pub(crate) struct TestEdge {
+    pub(crate) handle: EdgeHandle,
+    pub(crate) plain: SocketAddr,
+    pub(crate) tls: SocketAddr,
+    pub(crate) seen: Arc<Recorder>,
+    pub(crate) book: Arc<book::Published>,
 }
 
 /// What a test changes about the usual edge.
-pub struct Setup {
-    pub snapshot: Snapshot,
-    pub settings: gate::Settings,
-    pub log: Option<AccessLog>,
-    pub certificates: Vec<Certificate>,
-    pub cores: usize,
+pub(crate) struct Setup {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) settings: gate::Settings,
+    pub(crate) log: Option<AccessLog>,
+    pub(crate) certificates: Vec<Certificate>,
+    pub(crate) cores: usize,
 }
 
 impl Setup {
-    pub fn new(sites: Vec<Site>) -> Self {
+    pub(crate) fn new(sites: Vec<Site>) -> Self {
         let mut settings = gate::Settings {
             requests: None,
             ..gate::Settings::default()
         };
         settings.connections.new = None;
         Self {
-            snapshot: Snapshot { sites, ..Snapshot::default() },
+            snapshot: Snapshot {
+                sites,
+                ..Snapshot::default()
+            },
             settings,
             log: None,
             certificates: Vec::new(),
@@ -74,25 +87,28 @@ impl Setup {
         }
     }
 
-    pub fn start(self) -> TestEdge {
+    pub(crate) fn start(self) -> TestEdge {
         let book = Arc::new(book::Published::new(book::View::default()));
         let gate = Arc::new(gate::Gate::new(Arc::clone(&book), self.settings));
         let seen = Arc::new(Recorder::default());
         let any = "127.0.0.1:0".parse().unwrap();
         let plain = edge::bind(any, self.cores).unwrap();
         let tls = edge::bind(any, self.cores).unwrap();
-        let (plain_at, tls_at) = (
-            plain[0].local_addr().unwrap(),
-            tls[0].local_addr().unwrap(),
-        );
+        let (plain_at, tls_at) = (plain[0].local_addr().unwrap(), tls[0].local_addr().unwrap());
         let handle = Edge::start(
             self.snapshot,
             vec![
-                Listener { sockets: plain, tls: false },
-                Listener { sockets: tls, tls: true },
+                Listener {
+                    sockets: plain,
+                    tls: false,
+                },
+                Listener {
+                    sockets: tls,
+                    tls: true,
+                },
             ],
             Deps {
-                gate: Arc::clone(&gate),
+                gate,
                 observer: Arc::clone(&seen) as Arc<dyn Observer>,
                 access_log: self.log,
                 certificates: self.certificates,
@@ -100,12 +116,18 @@ impl Setup {
             },
         )
         .unwrap();
-        TestEdge { handle, plain: plain_at, tls: tls_at, seen, book, gate }
+        TestEdge {
+            handle,
+            plain: plain_at,
+            tls: tls_at,
+            seen,
+            book,
+        }
     }
 }
 
 /// A site for any host in front of these upstreams, enforcing.
-pub fn site(name: &str, host: &str, upstreams: &[SocketAddr]) -> Site {
+pub(crate) fn site(name: &str, host: &str, upstreams: &[SocketAddr]) -> Site {
     let mut policy = gate::SitePolicy::new(0, Timestamp::MAX);
     policy.mode = gate::Mode::Enforce;
     Site {
@@ -118,27 +140,27 @@ pub fn site(name: &str, host: &str, upstreams: &[SocketAddr]) -> Site {
 }
 
 /// An edge for one upstream.
-pub fn in_front_of(upstream: &Upstream) -> TestEdge {
+pub(crate) fn in_front_of(upstream: &Upstream) -> TestEdge {
     Setup::new(vec![site("app", "*", &[upstream.address])]).start()
 }
 
 /// A scripted server.
-pub struct Upstream {
-    pub address: SocketAddr,
-    pub heads: Arc<Mutex<Vec<String>>>,
-    pub accepted: Arc<AtomicUsize>,
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    pub(crate) heads: Arc<Mutex<Vec<String>>>,
+    pub(crate) accepted: Arc<AtomicUsize>,
 }
 
 /// One connection that an upstream's script serves.
-pub struct Served {
-    pub stream: TcpStream,
-    pub buffer: Vec<u8>,
+pub(crate) struct Served {
+    pub(crate) stream: TcpStream,
+    pub(crate) buffer: Vec<u8>,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Served {
     /// The next request's head; none when the connection ended.
-    pub fn head(&mut self) -> Option<String> {
+    pub(crate) fn head(&mut self) -> Option<String> {
         let end = loop {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
                 break at + 4;
@@ -159,7 +181,7 @@ impl Served {
     }
 
     /// Reads until the buffer ends in `mark`.
-    pub fn until(&mut self, mark: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn until(&mut self, mark: &[u8]) -> Option<Vec<u8>> {
         while find(&self.buffer, mark).is_none() {
             self.fill().ok().filter(|n| *n > 0)?;
         }
@@ -167,20 +189,42 @@ impl Served {
         Some(self.buffer.drain(..end).collect())
     }
 
+    /// Reads a chunked body to its end; its data.
+    pub(crate) fn chunks(&mut self) -> Option<Vec<u8>> {
+        let limits = wire::Limits::default();
+        let mut decoder = wire::BodyDecoder::new(wire::BodyFraming::Chunked, &limits);
+        let mut body = Vec::new();
+        loop {
+            let step = decoder.step(&self.buffer);
+            if let wire::BodyEvent::Data(range) = &step.event {
+                body.extend_from_slice(&self.buffer[range.clone()]);
+            }
+            self.buffer.drain(..step.consumed);
+            match step.event {
+                wire::BodyEvent::Data(_) => {}
+                wire::BodyEvent::End => return Some(body),
+                wire::BodyEvent::Refuse(_) => return None,
+                wire::BodyEvent::More => {
+                    self.fill().ok().filter(|n| *n > 0)?;
+                }
+            }
+        }
+    }
+
     /// Reads exactly so many bytes.
-    pub fn exactly(&mut self, bytes: usize) -> Option<Vec<u8>> {
+    pub(crate) fn exactly(&mut self, bytes: usize) -> Option<Vec<u8>> {
         while self.buffer.len() < bytes {
             self.fill().ok().filter(|n| *n > 0)?;
         }
         Some(self.buffer.drain(..bytes).collect())
     }
 
-    pub fn say(&mut self, text: impl AsRef<[u8]>) {
+    pub(crate) fn say(&mut self, text: impl AsRef<[u8]>) {
         // the edge may be gone by now, which the test sees elsewhere
         drop(self.stream.write_all(text.as_ref()));
     }
 
-    pub fn ok(&mut self, body: &str) {
+    pub(crate) fn ok(&mut self, body: &str) {
         self.say(format!(
             "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
@@ -188,12 +232,14 @@ impl Served {
     }
 }
 
-pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 /// Starts an upstream that runs `script` for every connection.
-pub fn upstream(script: impl Fn(&mut Served) + Send + Sync + 'static) -> Upstream {
+pub(crate) fn upstream(script: impl Fn(&mut Served) + Send + Sync + 'static) -> Upstream {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let heads = Arc::new(Mutex::new(Vec::new()));
@@ -205,19 +251,29 @@ pub fn upstream(script: impl Fn(&mut Served) + Send + Sync + 'static) -> Upstrea
             let Ok(stream) = stream else { return };
             count.fetch_add(1, Ordering::SeqCst);
             stream.set_nodelay(true).unwrap();
-            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_secs(20)))
+                .unwrap();
             let (script, heads) = (Arc::clone(&script), Arc::clone(&all));
             std::thread::spawn(move || {
-                let mut served = Served { stream, buffer: Vec::new(), heads };
+                let mut served = Served {
+                    stream,
+                    buffer: Vec::new(),
+                    heads,
+                };
                 script(&mut served);
             });
         }
     });
-    Upstream { address, heads, accepted }
+    Upstream {
+        address,
+        heads,
+        accepted,
+    }
 }
 
 /// An upstream that answers every request without body with its request line.
-pub fn echo_line() -> Upstream {
+pub(crate) fn echo_line() -> Upstream {
     upstream(|served| {
         while let Some(head) = served.head() {
             let line = head.lines().next().unwrap_or_default().to_owned();
@@ -227,34 +283,39 @@ pub fn echo_line() -> Upstream {
 }
 
 /// A client.
-pub struct Client {
-    pub stream: TcpStream,
-    pub buffer: Vec<u8>,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    pub(crate) buffer: Vec<u8>,
 }
 
 impl Client {
-    pub fn to(address: SocketAddr) -> Self {
+    pub(crate) fn to(address: SocketAddr) -> Self {
         Self::from(address, "127.0.0.1".parse().unwrap())
     }
 
     /// Connects from another loopback address.
-    pub fn from(address: SocketAddr, source: IpAddr) -> Self {
+    pub(crate) fn from(address: SocketAddr, source: IpAddr) -> Self {
         let domain = socket2::Domain::for_address(address);
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
         socket.connect(&address.into()).unwrap();
         let stream = TcpStream::from(socket);
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        Self { stream, buffer: Vec::new() }
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
     }
 
-    pub fn say(&mut self, text: impl AsRef<[u8]>) -> &mut Self {
+    pub(crate) fn say(&mut self, text: impl AsRef<[u8]>) -> &mut Self {
         self.stream.write_all(text.as_ref()).unwrap();
         self
     }
 
-    pub fn get(&mut self, path: &str) -> (String, Vec<u8>) {
+    pub(crate) fn get(&mut self, path: &str) -> (String, Vec<u8>) {
         self.say(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
         self.answer()
     }
@@ -271,7 +332,7 @@ impl Client {
     }
 
     /// The next head, interim ones included; empty when the connection ended.
-    pub fn head(&mut self) -> String {
+    pub(crate) fn head(&mut self) -> String {
         loop {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
                 let head: Vec<u8> = self.buffer.drain(..at + 4).collect();
@@ -284,14 +345,14 @@ impl Client {
     }
 
     /// A whole answer with a declared length.
-    pub fn answer(&mut self) -> (String, Vec<u8>) {
+    pub(crate) fn answer(&mut self) -> (String, Vec<u8>) {
         let head = self.head();
         let length = header(&head, "content-length").map_or(0, |text| text.parse().unwrap());
         let body = self.exactly(length);
         (head, body)
     }
 
-    pub fn exactly(&mut self, bytes: usize) -> Vec<u8> {
+    pub(crate) fn exactly(&mut self, bytes: usize) -> Vec<u8> {
         while self.buffer.len() < bytes {
             if !self.fill() {
                 return std::mem::take(&mut self.buffer);
@@ -301,13 +362,13 @@ impl Client {
     }
 
     /// Everything until the connection ends.
-    pub fn rest(&mut self) -> Vec<u8> {
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.fill() {}
         std::mem::take(&mut self.buffer)
     }
 
     /// Whether the connection ends within `within`; what still comes is dropped.
-    pub fn ends_within(&mut self, within: Duration) -> bool {
+    pub(crate) fn ends_within(&mut self, within: Duration) -> bool {
         let until = Instant::now() + within;
         let mut chunk = [0; 4096];
         loop {
@@ -328,7 +389,7 @@ impl Client {
     }
 }
 
-pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
         key.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -336,19 +397,21 @@ pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Sends `bytes`, closes the sending side and reads all that comes.
-pub fn talk(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn talk(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
     let mut client = Client::to(address);
     client.say(bytes);
     client.stream.shutdown(std::net::Shutdown::Write).unwrap();
     String::from_utf8_lossy(&client.rest()).into_owned()
 }
 
-pub fn status(head: &str) -> u16 {
-    head.get(9..12).and_then(|text| text.parse().ok()).unwrap_or(0)
+pub(crate) fn status(head: &str) -> u16 {
+    head.get(9..12)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Waits until `done`, two seconds at most.
-pub fn eventually(mut done: impl FnMut() -> bool) -> bool {
+pub(crate) fn eventually(mut done: impl FnMut() -> bool) -> bool {
     let until = Instant::now() + Duration::from_secs(2);
     while Instant::now() < until {
         if done() {

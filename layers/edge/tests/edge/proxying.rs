@@ -16,7 +16,10 @@ fn requests_are_re_serialised_with_our_own_word_on_their_origin() {
          Connection: keep-alive, X-Gone\r\nX-Gone: 1\r\nKeep-Alive: 5\r\nUser-Agent: t\r\n\r\n",
     );
     let (head, body) = client.answer();
-    assert_eq!((status(&head), body.as_slice()), (200, &b"GET /a?b=c HTTP/1.1"[..]));
+    assert_eq!(
+        (status(&head), body.as_slice()),
+        (200, &b"GET /a?b=c HTTP/1.1"[..])
+    );
     let heads = up.heads.lock().unwrap();
     let seen = heads[0].as_str();
     assert_eq!(header(seen, "x-forwarded-for"), Some("127.0.0.1"));
@@ -25,11 +28,20 @@ fn requests_are_re_serialised_with_our_own_word_on_their_origin() {
     assert_eq!(header(seen, "x-forwarded-host"), Some("Example.org:8080"));
     assert_eq!(header(seen, "host"), Some("Example.org:8080"));
     assert!(!seen.contains("198.51.100"), "DENY: {seen}");
-    assert!(!seen.contains("X-Gone") && !seen.contains("Keep-Alive"), "{seen}");
+    assert!(
+        !seen.contains("X-Gone") && !seen.contains("Keep-Alive"),
+        "{seen}"
+    );
     let events = edge.seen.http.lock().unwrap();
     let event = &events[0];
-    assert_eq!((event.status, &*event.target, &*event.host), (200, "/a?b=c", "example.org"));
-    assert_eq!((&*event.site, &*event.user_agent, event.body_bytes), ("app", "t", Some(19)));
+    assert_eq!(
+        (event.status, &*event.target, &*event.host),
+        (200, "/a?b=c", "example.org")
+    );
+    assert_eq!(
+        (&*event.site, &*event.user_agent, event.body_bytes),
+        ("app", "t", Some(19))
+    );
 }
 
 #[test]
@@ -55,7 +67,11 @@ fn a_pipelined_body_does_not_eat_the_next_request() {
         while let Some(head) = served.head() {
             let length = header(&head, "content-length").map_or(0, |l| l.parse().unwrap());
             let body = served.exactly(length).unwrap_or_default();
-            served.ok(&format!("{}:{}", head.lines().next().unwrap(), String::from_utf8_lossy(&body)));
+            served.ok(&format!(
+                "{}:{}",
+                head.lines().next().unwrap(),
+                String::from_utf8_lossy(&body)
+            ));
         }
     });
     let edge = in_front_of(&up);
@@ -77,7 +93,10 @@ fn head_answers_have_a_length_and_no_body() {
     for _ in 0..2 {
         client.say("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
         let head = client.head();
-        assert_eq!((status(&head), header(&head, "content-length")), (200, Some("1000")));
+        assert_eq!(
+            (status(&head), header(&head, "content-length")),
+            (200, Some("1000"))
+        );
     }
     assert!(client.buffer.is_empty());
 }
@@ -94,7 +113,10 @@ fn connect_and_trace_are_refused_by_rule_and_options_go_through() {
         assert_eq!(status(&answer), 405, "DENY {answer}");
     }
     assert_eq!(edge.seen.rules(), ["method.refused"; 2]);
-    assert!(edge.seen.statuses().is_empty(), "refusals are no http events");
+    assert!(
+        edge.seen.statuses().is_empty(),
+        "refusals are no http events"
+    );
     let answer = talk(edge.plain, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(answer.ends_with("OPTIONS * HTTP/1.1"), "{answer}");
 }
@@ -117,7 +139,10 @@ fn interim_answers_and_expect_pass_through() {
     let mut client = Client::to(edge.plain);
     client.say("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
     let hints = client.head();
-    assert_eq!((status(&hints), header(&hints, "link")), (103, Some("</a.css>")));
+    assert_eq!(
+        (status(&hints), header(&hints, "link")),
+        (103, Some("</a.css>"))
+    );
     assert_eq!(status(&client.head()), 100);
     client.say("body");
     assert_eq!(client.answer().1, b"body");
@@ -171,8 +196,14 @@ fn an_answer_until_close_is_chunked_for_11_and_closed_for_10() {
     // and the connection stays
     client.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(status(&client.head()), 200);
-    let old = talk(edge.plain, "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
-    assert!(old.contains("Connection: close") && old.ends_with("\r\n\r\nall of it"), "{old}");
+    let old = talk(
+        edge.plain,
+        "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
+    );
+    assert!(
+        old.contains("Connection: close") && old.ends_with("\r\n\r\nall of it"),
+        "{old}"
+    );
 }
 
 #[test]
@@ -202,7 +233,10 @@ fn an_early_answer_reaches_the_client_while_its_body_still_flows() {
     client.say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\nsome");
     let (head, body) = client.answer();
     assert_eq!((status(&head), body.as_slice()), (403, &b"no"[..]));
-    assert!(client.ends_within(Duration::from_secs(4)), "the rest of the body is not awaited");
+    assert!(
+        client.ends_within(Duration::from_secs(4)),
+        "the rest of the body is not awaited"
+    );
 }
 
 #[test]
@@ -223,7 +257,10 @@ fn upgrades_become_tunnels_with_half_close() {
     client.say("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c\r\nSec-WebSocket-Key: x\r\n\r\n");
     client.say("early");
     let head = client.head();
-    assert_eq!((status(&head), header(&head, "upgrade")), (101, Some("websocket")));
+    assert_eq!(
+        (status(&head), header(&head, "upgrade")),
+        (101, Some("websocket"))
+    );
     assert_eq!(client.exactly(2), b"hi");
     client.say("late");
     assert_eq!(client.exactly(9), b"earlylate");
@@ -240,7 +277,11 @@ fn an_upgrade_nobody_may_make_stays_http() {
     client.say("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n");
     assert_eq!(client.answer().1, b"GET / HTTP/1.1");
     let heads = up.heads.lock().unwrap();
-    assert!(!heads[0].to_lowercase().contains("h2c") && !heads[0].to_lowercase().contains("upgrade"), "DENY {}", heads[0]);
+    assert!(
+        !heads[0].to_lowercase().contains("h2c") && !heads[0].to_lowercase().contains("upgrade"),
+        "DENY {}",
+        heads[0]
+    );
 }
 
 #[test]
@@ -251,7 +292,10 @@ fn a_101_that_nobody_asked_for_is_a_bad_gateway() {
         served.exactly(1);
     });
     let edge = in_front_of(&up);
-    assert_eq!(status(&talk(edge.plain, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")), 502);
+    assert_eq!(
+        status(&talk(edge.plain, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")),
+        502
+    );
 }
 
 #[test]
@@ -279,7 +323,9 @@ fn an_aborting_client_frees_its_upstream_and_is_seen() {
     let mut client = Client::to(edge.plain);
     client.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(eventually(|| !up.heads.lock().unwrap().is_empty()));
-    socket2::SockRef::from(&client.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    socket2::SockRef::from(&client.stream)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
     drop(client);
     assert_eq!(told.recv_timeout(Duration::from_secs(2)), Ok(true));
     assert!(eventually(|| edge.seen.statuses() == [499]));

@@ -1,0 +1,231 @@
+//! TLS: names, certificates and deadlines.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use edge::{Certificate, HostPattern, self_signed};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+
+use crate::harness::*;
+
+/// Takes any certificate and remembers it.
+#[derive(Debug, Default)]
+struct Curious(Mutex<Vec<Vec<u8>>>);
+
+impl ServerCertVerifier for Curious {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.0.lock().unwrap().push(leaf.to_vec());
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+            SignatureScheme::ED25519,
+        ]
+    }
+}
+
+struct Browser {
+    config: Arc<ClientConfig>,
+    seen: Arc<Curious>,
+}
+
+impl Browser {
+    fn new(versions: &[&'static rustls::SupportedProtocolVersion]) -> Self {
+        let seen = Arc::new(Curious::default());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&seen) as Arc<dyn ServerCertVerifier>)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self {
+            config: Arc::new(config),
+            seen,
+        }
+    }
+
+    fn open(&self, to: SocketAddr, name: &str) -> StreamOwned<ClientConnection, TcpStream> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let session = ClientConnection::new(Arc::clone(&self.config), name).unwrap();
+        let stream = TcpStream::connect(to).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        StreamOwned::new(session, stream)
+    }
+
+    fn get(&self, to: SocketAddr, name: &str, host: &str) -> String {
+        let mut stream = self.open(to, name);
+        write!(
+            stream,
+            "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        drop(stream.read_to_string(&mut answer));
+        assert_eq!(stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+        answer
+    }
+}
+
+fn certificate(host: &str) -> Certificate {
+    self_signed(&[HostPattern::parse(host).unwrap()]).unwrap()
+}
+
+fn setup(up: &Upstream) -> Setup {
+    let mut setup = Setup::new(vec![site("app", "*", &[up.address])]);
+    setup.certificates = vec![certificate("app.localhost"), certificate("*.sub.localhost")];
+    setup.snapshot.timeouts.handshake = Duration::from_millis(600);
+    setup
+}
+
+#[test]
+fn tls_12_and_13_serve_and_a_name_mismatch_is_misdirected() {
+    let up = echo_line();
+    let edge = setup(&up).start();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let browser = Browser::new(&[version]);
+        let answer = browser.get(edge.tls, "app.localhost", "App.localhost:443");
+        assert_eq!(status(&answer), 200, "{answer}");
+        let answer = browser.get(edge.tls, "app.localhost", "other.localhost");
+        assert_eq!(status(&answer), 421, "DENY {answer}");
+        // an address carries no name, so there is nothing to disagree with
+        let answer = browser.get(edge.tls, "127.0.0.1", "127.0.0.1");
+        assert_eq!(status(&answer), 200, "{answer}");
+    }
+    assert_eq!(edge.seen.rules(), ["route.misdirected"; 2]);
+    let heads = up.heads.lock().unwrap();
+    assert!(
+        heads
+            .iter()
+            .all(|head| header(head, "x-forwarded-proto") == Some("https"))
+    );
+    assert!(edge.seen.http.lock().unwrap().iter().all(|event| event.tls));
+    assert_eq!(edge.handle.stats().handshakes, 6);
+}
+
+#[test]
+fn certificates_are_chosen_by_name_and_replaced_without_a_restart() {
+    let up = echo_line();
+    let edge = setup(&up).start();
+    let browser = || Browser::new(&[&rustls::version::TLS13]);
+    let leaf = |name: &str| {
+        let browser = browser();
+        assert_eq!(status(&browser.get(edge.tls, name, name)), 200);
+        let seen = browser.seen.0.lock().unwrap();
+        seen[0].clone()
+    };
+    let (app, sub) = (leaf("app.localhost"), leaf("x.sub.localhost"));
+    assert_ne!(app, sub);
+    assert_eq!(leaf("app.localhost"), app);
+    let mut bad = certificate("app.localhost");
+    bad.key_pem.clear();
+    assert!(edge.handle.reload_certificates(&[bad]).is_err());
+    assert_eq!(leaf("app.localhost"), app, "a bad set changes nothing");
+    edge.handle
+        .reload_certificates(&[certificate("app.localhost")])
+        .unwrap();
+    assert_ne!(leaf("app.localhost"), app);
+}
+
+#[test]
+fn sessions_resume_by_ticket() {
+    let up = echo_line();
+    let edge = setup(&up).start();
+    let browser = Browser::new(&[&rustls::version::TLS13]);
+    for _ in 0..2 {
+        assert_eq!(
+            status(&browser.get(edge.tls, "app.localhost", "app.localhost")),
+            200
+        );
+    }
+    let mut stream = browser.open(edge.tls, "app.localhost");
+    write!(stream, "GET / HTTP/1.1\r\nHost: app.localhost\r\n\r\n").unwrap();
+    stream.read_exact(&mut [0; 12]).unwrap();
+    assert_eq!(
+        stream.conn.handshake_kind(),
+        Some(rustls::HandshakeKind::Resumed)
+    );
+}
+
+#[test]
+fn many_requests_and_a_large_body_pass_over_one_tls_connection() {
+    let up = upstream(|served| {
+        while let Some(head) = served.head() {
+            let length: usize = header(&head, "content-length").map_or(0, |l| l.parse().unwrap());
+            let body = served.exactly(length).unwrap();
+            served.ok(&String::from_utf8(body).unwrap());
+        }
+    });
+    let edge = setup(&up).start();
+    let browser = Browser::new(&[&rustls::version::TLS13]);
+    let mut stream = browser.open(edge.tls, "app.localhost");
+    for length in [0, 1, 20_000, 3_000_000, 5] {
+        let body = "x".repeat(length);
+        write!(
+            stream,
+            "POST / HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let mut echoed = vec![0; length];
+        stream.read_exact(&mut echoed).unwrap();
+        assert!(echoed.iter().all(|byte| *byte == b'x'));
+    }
+}
+
+#[test]
+fn a_handshake_has_a_deadline_and_plain_http_is_no_hello() {
+    let up = echo_line();
+    let edge = setup(&up).start();
+    let mut slow = Client::to(edge.tls);
+    slow.say([22, 3, 1]);
+    assert!(
+        slow.ends_within(Duration::from_secs(2)),
+        "DENY a handshake without end"
+    );
+    assert_eq!(edge.seen.rules(), ["limit.handshake-time"]);
+    let mut plain = Client::to(edge.tls);
+    plain.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(plain.ends_within(Duration::from_secs(2)));
+    assert!(up.heads.lock().unwrap().is_empty());
+    assert!(eventually(|| edge.handle.stats().handshake_errors == 2));
+}
