@@ -216,6 +216,18 @@ impl BucketSpec {
             .clamp(16, MAX_DISTINCT)
     }
 
+    /// Whether requests that carry an application session do not count: rules that
+    /// judge by numbers (label `volume`), but for those against guessing passwords,
+    /// since whoever guesses may hold a session too.
+    #[must_use]
+    pub fn spares_sessions(&self) -> bool {
+        let label = |key: &str| {
+            let found = self.labels.iter().find(|(name, _)| name == key);
+            found.map_or("", |(_, value)| value.as_str())
+        };
+        label("volume") == "true" && !label("behavior").ends_with(":bruteforce")
+    }
+
     /// How long a bucket lives after its last event.
     #[must_use]
     pub fn life(&self) -> Duration {

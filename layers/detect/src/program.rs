@@ -11,9 +11,10 @@ pub(crate) mod env;
 mod http;
 mod queue;
 mod scenario;
+mod sieve;
 mod scratch;
 
-use vocab::{HttpEvent, Timestamp};
+use vocab::{HttpEvent, Refusal, Timestamp};
 
 pub use http::DIFFERENCES;
 pub use scratch::{Counted, Occurring, Scratch, Seen};
@@ -24,7 +25,8 @@ use crate::explain::{ScenarioTrace, Trace};
 use crate::gotime::Dates;
 use crate::parse::{Parsed, Run, Stages};
 use env::{EventEnv, Ground};
-use scenario::{Scenario, Sieve};
+use scenario::Scenario;
+use sieve::Sieve;
 use std::sync::Arc;
 
 /// A log line and where it came from.
@@ -118,6 +120,19 @@ impl Program {
         self.request(http, scratch, Some(trace))
     }
 
+    /// Looks at a request that the edge refused by itself. It is no `http` event: only
+    /// scenarios that ask for `evt.Meta.service == 'edge'` see it, so that a refusal
+    /// cannot feed the rules for answered requests.
+    pub fn refused<'s>(&'s self, refusal: &Refusal<'_>, scratch: &'s mut Scratch) -> Seen<'s> {
+        scratch.begin(&self.ground.slots);
+        http::fill_refusal(&mut scratch.event, &self.ground.slots, refusal, &mut scratch.text);
+        scratch.group_address(refusal.client);
+        if !self.whitelists(scratch, refusal.time) {
+            self.pour(scratch, refusal.time, None);
+        }
+        scratch.seen(self, Parsed::Event)
+    }
+
     fn request<'s>(&'s self, http: &HttpEvent<'_>, scratch: &'s mut Scratch, mut trace: Option<&mut Trace>) -> Seen<'s> {
         scratch.begin(&self.ground.slots);
         http::fill(&mut scratch.event, http, &mut scratch.text);
@@ -133,6 +148,10 @@ impl Program {
             }
         } else {
             self.pour(scratch, http.time, trace);
+        }
+        if http.session {
+            let spares = |id: usize| self.specs.get(id).is_some_and(BucketSpec::spares_sessions);
+            scratch.pours.retain(|pour| !spares(pour.scenario.0 as usize));
         }
         scratch.seen(self, Parsed::Event)
     }

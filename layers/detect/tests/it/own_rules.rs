@@ -129,6 +129,10 @@ fn start() -> Timestamp {
 
 /// The case on live traffic.
 fn live(case: &Case, address: &str) -> Vec<Alert> {
+    live_with(case, address, false)
+}
+
+fn live_with(case: &Case, address: &str, session: bool) -> Vec<Alert> {
     let program = live_program();
     let shards = Shards::new(program.specs(), Limits::default(), Mode::Live);
     let mut scratch = Scratch::new(program, Seed::new(11));
@@ -151,7 +155,7 @@ fn live(case: &Case, address: &str) -> Vec<Alert> {
             body_bytes: Some(100),
             tls: true,
             request_id: number as u64,
-            session: false,
+            session,
         };
         let mut seen = program.observe(&event, &mut scratch);
         shards.apply(
@@ -262,6 +266,16 @@ fn attacks_raise_the_alert_that_names_them() {
         "DENY: an attack goes unseen\n{}",
         wrong.join("\n")
     );
+}
+
+#[test]
+fn numbers_do_not_count_within_a_session_but_guesses_do() {
+    for (what, expected, case) in attacks::cases() {
+        let alerts = live_with(&case, "203.0.113.66", true);
+        let spec = live_program().specs().iter().find(|spec| spec.name == expected);
+        let spared = spec.is_some_and(|spec| spec.spares_sessions());
+        assert_eq!(names(&alerts).contains(expected), !spared, "{what}: {expected}");
+    }
 }
 
 #[test]
