@@ -89,13 +89,13 @@ impl Hasher for AlreadyHashed {
     }
 }
 
-fn used(slab: &mut Vec<Option<Entry>>, at: u32) -> Option<&mut Links> {
+fn used(slab: &mut [Option<Entry>], at: u32) -> Option<&mut Links> {
     slab.get_mut(at as usize)?
         .as_mut()
         .map(|entry| &mut entry.used)
 }
 
-fn wheel(slab: &mut Vec<Option<Entry>>, at: u32) -> Option<&mut Links> {
+fn wheel(slab: &mut [Option<Entry>], at: u32) -> Option<&mut Links> {
     slab.get_mut(at as usize)?
         .as_mut()
         .map(|entry| &mut entry.wheel)

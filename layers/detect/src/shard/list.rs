@@ -39,11 +39,11 @@ impl List {
     }
 
     /// Adds an entry at the end; `links` finds an entry's links in the slab.
-    pub(super) fn push<S>(
+    pub(super) fn push<E>(
         &mut self,
-        slab: &mut S,
+        slab: &mut [E],
         at: u32,
-        links: fn(&mut S, u32) -> Option<&mut Links>,
+        links: fn(&mut [E], u32) -> Option<&mut Links>,
     ) {
         let last = self.last;
         if let Some(own) = links(slab, at) {
@@ -60,11 +60,11 @@ impl List {
     }
 
     /// Takes an entry of this list out of it.
-    pub(super) fn remove<S>(
+    pub(super) fn remove<E>(
         &mut self,
-        slab: &mut S,
+        slab: &mut [E],
         at: u32,
-        links: fn(&mut S, u32) -> Option<&mut Links>,
+        links: fn(&mut [E], u32) -> Option<&mut Links>,
     ) {
         let Some(own) = links(slab, at) else {
             return;

@@ -272,9 +272,16 @@ fn attacks_raise_the_alert_that_names_them() {
 fn numbers_do_not_count_within_a_session_but_guesses_do() {
     for (what, expected, case) in attacks::cases() {
         let alerts = live_with(&case, "203.0.113.66", true);
-        let spec = live_program().specs().iter().find(|spec| spec.name == expected);
+        let spec = live_program()
+            .specs()
+            .iter()
+            .find(|spec| spec.name == expected);
         let spared = spec.is_some_and(|spec| spec.spares_sessions());
-        assert_eq!(names(&alerts).contains(expected), !spared, "{what}: {expected}");
+        assert_eq!(
+            names(&alerts).contains(expected),
+            !spared,
+            "{what}: {expected}"
+        );
     }
 }
 
