@@ -9,9 +9,10 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use crate::ast::Binary;
 use crate::call::Function;
 use crate::env::DataSearch;
-use crate::node::{Node, Test};
+use crate::node::{Each, EachKind, Node, Test};
 use crate::schema::SlotId;
 use crate::value::Data;
 
@@ -32,6 +33,17 @@ pub enum Need {
     /// The slot's text contains, ASCII case disregarded, a line of the file (or what
     /// every match of the line, as a regular expression, contains).
     Search(SlotId, DataSearch),
+    /// The slot's text contains, ASCII case disregarded, the text that a line of the
+    /// file, being a JSON object, has under this key. Where a line has none, nothing
+    /// is known.
+    SearchKey {
+        /// The slot.
+        slot: SlotId,
+        /// The file's name.
+        file: Box<[u8]>,
+        /// The key.
+        key: Box<[u8]>,
+    },
     /// All of them.
     All(Vec<Self>),
     /// Any of them.
@@ -82,6 +94,7 @@ fn need(node: &Node, frames: Frames<'_>) -> Need {
             Some(subject) => unless_escaped(subject, Need::Search(subject.slot, search.clone())),
             None => Need::Always,
         },
+        Node::Each(each) => search_key(each, frames).unwrap_or(Need::Always),
         Node::And(parts) => {
             let mut all = Vec::new();
             for part in parts {
@@ -161,6 +174,46 @@ fn subject(node: &Node, frames: Frames<'_>) -> Option<Subject> {
         }
         _ => None,
     }
+}
+
+/// `any(File("f"), {TEXT contains JsonExtract(#, "key") ? … : false})`.
+fn search_key(each: &Each, frames: Frames<'_>) -> Option<Need> {
+    let (EachKind::Any, Node::Call(Function::File, file), Some(body)) =
+        (each.kind, &each.list, &each.body)
+    else {
+        return None;
+    };
+    let Node::Condition(three) = body else {
+        return None;
+    };
+    let [
+        Node::Binary(Binary::Contains, two),
+        _,
+        Node::Const(Data::Bool(false)),
+    ] = &**three
+    else {
+        return None;
+    };
+    let [of, Node::Call(Function::JsonExtract, args)] = &**two else {
+        return None;
+    };
+    let ([Node::Const(Data::Text(file))], [Node::Local(0), Node::Const(Data::Text(key))]) =
+        (&**file, &**args)
+    else {
+        return None;
+    };
+    // The closure has a frame of its own.
+    let frame = Frame {
+        subject: None,
+        parent: frames,
+    };
+    let subject = subject(of, Some(&frame))?;
+    let need = Need::SearchKey {
+        slot: subject.slot,
+        file: file.clone(),
+        key: key.clone(),
+    };
+    Some(unless_escaped(subject, need))
 }
 
 fn words(of: &Node, frames: Frames<'_>, found: &mut dyn Iterator<Item = Box<[u8]>>) -> Need {

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use crate::rules::DataKind;
 
 mod search;
+mod table;
 
-pub(crate) use search::{Searches, Table};
+pub(crate) use search::{Searches, cased, needs};
+pub(crate) use table::Table;
 
 /// The lines of one data file, without comments and empty lines.
 #[derive(Clone, Debug)]
@@ -37,7 +39,8 @@ impl DataSet {
             .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
             .map(Box::from)
             .collect();
-        self.files.insert(name.to_owned(), DataLines { kind, lines });
+        self.files
+            .insert(name.to_owned(), DataLines { kind, lines });
     }
 
     /// Takes over the files of another set; of two of one name the one here stays.

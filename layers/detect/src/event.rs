@@ -108,7 +108,9 @@ impl Event {
 
     fn range(&self, cell: Cell) -> &[u8] {
         let start = cell.start as usize;
-        self.arena.get(start..start + cell.len as usize).unwrap_or(b"")
+        self.arena
+            .get(start..start + cell.len as usize)
+            .unwrap_or(b"")
     }
 
     /// Whether a slot was set.
@@ -141,10 +143,9 @@ impl Event {
 
     /// Sets a slot to another slot's value, without copying it.
     pub fn alias(&mut self, slot: SlotId, from: SlotId) {
-        if let Some(cell) = self.cells.get(from.0 as usize).copied() {
-            if cell.generation == self.generation {
-                self.point(slot, cell.start as usize, cell.len as usize);
-            }
+        let cell = self.cells.get(from.0 as usize).copied();
+        if let Some(cell) = cell.filter(|cell| cell.generation == self.generation) {
+            self.point(slot, cell.start as usize, cell.len as usize);
         }
     }
 
@@ -189,10 +190,14 @@ impl Event {
             return;
         }
         self.forget_maps();
-        let known = self.extra.iter_mut().find(|extra| extra.space == space && *extra.name == *name);
+        let known = self
+            .extra
+            .iter_mut()
+            .find(|extra| extra.space == space && *extra.name == *name);
         if let Some(known) = known {
             known.value = value.into();
-        } else if self.extra.len() < MAX_EXTRA && name.len() + value.len() <= MAX_BYTES / MAX_EXTRA {
+        } else if self.extra.len() < MAX_EXTRA && name.len() + value.len() <= MAX_BYTES / MAX_EXTRA
+        {
             self.extra.push(Extra {
                 space,
                 name: name.into(),
@@ -236,7 +241,11 @@ impl Event {
     }
 
     /// Names and values of a space, in the order in which they were first set.
-    pub fn entries<'e>(&'e self, slots: &'e Slots, space: Space) -> impl Iterator<Item = (&'e [u8], &'e [u8])> {
+    pub fn entries<'e>(
+        &'e self,
+        slots: &'e Slots,
+        space: Space,
+    ) -> impl Iterator<Item = (&'e [u8], &'e [u8])> {
         let touched = self.touched.iter().filter_map(move |slot| {
             let (found, name) = slots.name(*slot)?;
             (found == space).then(|| (name.as_bytes(), self.text(*slot)))
@@ -260,7 +269,10 @@ mod tests {
         event.set(slot, b"http");
         event.set(slot, b"https");
         event.alias_part(other, slot, 1, 3);
-        assert_eq!((event.text(slot), event.text(other)), (&b"https"[..], &b"ttp"[..]));
+        assert_eq!(
+            (event.text(slot), event.text(other)),
+            (&b"https"[..], &b"ttp"[..])
+        );
         event.clear(&slots);
         assert!(!event.has(slot) && event.text(slot).is_empty());
     }
@@ -271,7 +283,10 @@ mod tests {
         let mut event = Event::new(&slots);
         event.set_named(&slots, Space::Meta, b"cve", b"1");
         event.set_named(&slots, Space::Meta, b"cve", b"2");
-        assert_eq!(event.map(&slots, Space::Meta).value(b"cve").as_text(), Some(&b"2"[..]));
+        assert_eq!(
+            event.map(&slots, Space::Meta).value(b"cve").as_text(),
+            Some(&b"2"[..])
+        );
         for at in 0..200 {
             event.set_named(&slots, Space::Meta, format!("k{at}").as_bytes(), b"v");
         }

@@ -21,7 +21,13 @@ impl Change {
     /// Every field of an event, to be compared with later.
     pub(crate) fn snapshot(event: &Event, slots: &Slots) -> Vec<Self> {
         let mut all = Vec::new();
-        for space in [Space::Parsed, Space::Meta, Space::Enriched, Space::Label, Space::Field] {
+        for space in [
+            Space::Parsed,
+            Space::Meta,
+            Space::Enriched,
+            Space::Label,
+            Space::Field,
+        ] {
             for (name, value) in event.entries(slots, space) {
                 let name = text(name);
                 let field = match space {
@@ -158,7 +164,11 @@ impl fmt::Display for Trace {
                 Err(error) => writeln!(f, "  ! {}: {error}", scenario.name)?,
             }
         }
-        let silent = self.scenarios.iter().filter(|one| one.held == Ok(false)).count();
+        let silent = self
+            .scenarios
+            .iter()
+            .filter(|one| one.held == Ok(false))
+            .count();
         writeln!(f, "  - {silent} others did not match")
     }
 }

@@ -118,13 +118,20 @@ impl Grok {
 
     /// Matches `text`: calls `set` with each field's place in [`Grok::fields`] and its
     /// value, and answers whether it matched. `room` must be this grok's own.
-    pub fn run(&self, text: &[u8], room: &mut CaptureLocations, mut set: impl FnMut(usize, &[u8])) -> bool {
+    pub fn run(
+        &self,
+        text: &[u8],
+        room: &mut CaptureLocations,
+        mut set: impl FnMut(usize, &[u8]),
+    ) -> bool {
         let text = &*go_regex::readable(text);
         if self.fields.is_empty() || self.regex.captures_read(room, text).is_none() {
             return false;
         }
         for (place, (_, group)) in self.fields.iter().enumerate() {
-            let found = room.get(*group).and_then(|(start, end)| text.get(start..end));
+            let found = room
+                .get(*group)
+                .and_then(|(start, end)| text.get(start..end));
             set(place, found.unwrap_or(b""));
         }
         true
@@ -150,7 +157,10 @@ struct Reference<'p> {
 
 fn word(text: &str) -> usize {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    text.as_bytes().iter().take_while(|byte| is_word(byte)).count()
+    text.as_bytes()
+        .iter()
+        .take_while(|byte| is_word(byte))
+        .count()
 }
 
 /// The first reference in `pattern` whose names are words.
@@ -196,7 +206,9 @@ impl Expansion<'_> {
             if depth >= MAX_DEPTH {
                 return Err(GrokError::Deep(found.name.to_owned()));
             }
-            let field = found.field.filter(|field| !self.hidden.iter().any(|known| known == field));
+            let field = found
+                .field
+                .filter(|field| !self.hidden.iter().any(|known| known == field));
             match field {
                 Some(field) => {
                     let group = format!("grok{}", self.fields.len());

@@ -11,8 +11,8 @@ pub(crate) mod env;
 mod http;
 mod queue;
 mod scenario;
-mod sieve;
 mod scratch;
+mod sieve;
 
 use vocab::{HttpEvent, Refusal, Timestamp};
 
@@ -95,13 +95,21 @@ impl Program {
     /// How many leading parser nodes there are, postoverflows not counted.
     #[must_use]
     pub fn parsers(&self) -> usize {
-        self.stages.stages.iter().map(|(_, nodes)| nodes.len()).sum()
+        self.stages
+            .stages
+            .iter()
+            .map(|(_, nodes)| nodes.len())
+            .sum()
     }
 
     /// How many leading postoverflow nodes there are.
     #[must_use]
     pub fn postoverflows(&self) -> usize {
-        self.postoverflows.stages.iter().map(|(_, nodes)| nodes.len()).sum()
+        self.postoverflows
+            .stages
+            .iter()
+            .map(|(_, nodes)| nodes.len())
+            .sum()
     }
 
     /// The names of fields, for reading an event.
@@ -116,7 +124,12 @@ impl Program {
     }
 
     /// The same, writing down what each scenario said.
-    pub fn explain_request<'s>(&'s self, http: &HttpEvent<'_>, scratch: &'s mut Scratch, trace: &mut Trace) -> Seen<'s> {
+    pub fn explain_request<'s>(
+        &'s self,
+        http: &HttpEvent<'_>,
+        scratch: &'s mut Scratch,
+        trace: &mut Trace,
+    ) -> Seen<'s> {
         self.request(http, scratch, Some(trace))
     }
 
@@ -125,7 +138,12 @@ impl Program {
     /// cannot feed the rules for answered requests.
     pub fn refused<'s>(&'s self, refusal: &Refusal<'_>, scratch: &'s mut Scratch) -> Seen<'s> {
         scratch.begin(&self.ground.slots);
-        http::fill_refusal(&mut scratch.event, &self.ground.slots, refusal, &mut scratch.text);
+        http::fill_refusal(
+            &mut scratch.event,
+            &self.ground.slots,
+            refusal,
+            &mut scratch.text,
+        );
         scratch.group_address(refusal.client);
         if !self.whitelists(scratch, refusal.time) {
             self.pour(scratch, refusal.time, None);
@@ -133,7 +151,12 @@ impl Program {
         scratch.seen(self, Parsed::Event)
     }
 
-    fn request<'s>(&'s self, http: &HttpEvent<'_>, scratch: &'s mut Scratch, mut trace: Option<&mut Trace>) -> Seen<'s> {
+    fn request<'s>(
+        &'s self,
+        http: &HttpEvent<'_>,
+        scratch: &'s mut Scratch,
+        mut trace: Option<&mut Trace>,
+    ) -> Seen<'s> {
         scratch.begin(&self.ground.slots);
         http::fill(&mut scratch.event, http, &mut scratch.text);
         if self.stamps {
@@ -151,7 +174,9 @@ impl Program {
         }
         if http.session {
             let spares = |id: usize| self.specs.get(id).is_some_and(BucketSpec::spares_sessions);
-            scratch.pours.retain(|pour| !spares(pour.scenario.0 as usize));
+            scratch
+                .pours
+                .retain(|pour| !spares(pour.scenario.0 as usize));
         }
         scratch.seen(self, Parsed::Event)
     }
@@ -162,18 +187,33 @@ impl Program {
     }
 
     /// The same, writing down how it travels.
-    pub fn explain<'s>(&'s self, line: &Line<'_>, scratch: &'s mut Scratch, trace: &mut Trace) -> Seen<'s> {
+    pub fn explain<'s>(
+        &'s self,
+        line: &Line<'_>,
+        scratch: &'s mut Scratch,
+        trace: &mut Trace,
+    ) -> Seen<'s> {
         self.take_line(line, scratch, Some(trace))
     }
 
-    fn take_line<'s>(&'s self, line: &Line<'_>, scratch: &'s mut Scratch, mut trace: Option<&mut Trace>) -> Seen<'s> {
+    fn take_line<'s>(
+        &'s self,
+        line: &Line<'_>,
+        scratch: &'s mut Scratch,
+        mut trace: Option<&mut Trace>,
+    ) -> Seen<'s> {
         scratch.begin(&self.ground.slots);
         scratch.event.time = line.received;
         scratch.event.set(slot::LINE_RAW, line.text);
         scratch.event.set(slot::LINE_SRC, line.source.as_bytes());
         scratch.event.set(slot::LINE_MODULE, line.module.as_bytes());
         for (name, value) in line.labels {
-            scratch.event.set_named(&self.ground.slots, Space::Label, name.as_bytes(), value.as_bytes());
+            scratch.event.set_named(
+                &self.ground.slots,
+                Space::Label,
+                name.as_bytes(),
+                value.as_bytes(),
+            );
         }
         let parsed = self.parse(line, scratch, trace.as_deref_mut());
         match parsed {
@@ -244,9 +284,11 @@ impl Program {
     /// Asks the scenarios, in their order.
     fn pour(&self, scratch: &mut Scratch, now: Timestamp, mut trace: Option<&mut Trace>) {
         let group = scratch.group.take();
-        self.sieve.choose(&scratch.event, trace.is_some(), &mut scratch.chosen);
-        let chosen = core::mem::take(&mut scratch.chosen);
-        for (at, scenario) in chosen.iter(&self.scenarios) {
+        self.sieve
+            .choose(&scratch.event, trace.is_some(), &mut scratch.chosen);
+        let mut from = 0;
+        while let Some((at, scenario)) = scratch.chosen.next(from, &self.scenarios) {
+            from = at + 1;
             let mut env = EventEnv {
                 event: &mut scratch.event,
                 ground: &self.ground,
@@ -257,7 +299,8 @@ impl Program {
             scratch.counted.filters += 1;
             match &held {
                 Ok(true) => {
-                    let (pour, values) = scenario.pour(at, &mut env, &group, scratch.seed, trace.is_some());
+                    let (pour, values) =
+                        scenario.pour(at, &mut env, &group, scratch.seed, trace.is_some());
                     match pour {
                         Ok(pour) => scratch.pours.push(pour),
                         Err(_) => scratch.counted.errors += 1,
@@ -286,12 +329,20 @@ impl Program {
                 scratch.counted.errors += 1;
                 break;
             }
+            if !scenario.filter.is_pure() {
+                // What it changed may matter to those that follow.
+                self.sieve
+                    .choose(&scratch.event, trace.is_some(), &mut scratch.chosen);
+            }
         }
-        scratch.chosen = chosen;
         scratch.group = group;
     }
 
-    pub(crate) fn scope_value(&self, id: usize, scratch: &mut scratch::Parts<'_>) -> Option<Box<str>> {
+    pub(crate) fn scope_value(
+        &self,
+        id: usize,
+        scratch: &mut scratch::Parts<'_>,
+    ) -> Option<Box<str>> {
         let scenario = self.scenarios.get(id)?;
         scenario.scope_value(&mut EventEnv {
             event: scratch.event,
@@ -301,6 +352,3 @@ impl Program {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

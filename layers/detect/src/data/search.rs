@@ -86,13 +86,23 @@ impl Searches {
 pub(crate) fn cased(case: Case, text: &[u8]) -> Cow<'_, [u8]> {
     if text.is_ascii() {
         return match case {
-            Case::Upper if text.iter().any(u8::is_ascii_lowercase) => Cow::Owned(text.to_ascii_uppercase()),
-            Case::Lower if text.iter().any(u8::is_ascii_uppercase) => Cow::Owned(text.to_ascii_lowercase()),
+            Case::Upper if text.iter().any(u8::is_ascii_lowercase) => {
+                Cow::Owned(text.to_ascii_uppercase())
+            }
+            Case::Lower if text.iter().any(u8::is_ascii_uppercase) => {
+                Cow::Owned(text.to_ascii_lowercase())
+            }
             _ => Cow::Borrowed(text),
         };
     }
     // Letter by letter, as Go does: no letter becomes two.
-    let one = |first: char, mut rest: Vec<char>| if rest.len() == 1 { rest.remove(0) } else { first };
+    let one = |first: char, mut rest: Vec<char>| {
+        if rest.len() == 1 {
+            rest.remove(0)
+        } else {
+            first
+        }
+    };
     let change = |letter: char| match case {
         Case::Exact => letter,
         Case::Upper => one(letter, letter.to_uppercase().collect()),
@@ -101,10 +111,20 @@ pub(crate) fn cased(case: Case, text: &[u8]) -> Cow<'_, [u8]> {
     if case == Case::Exact {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(String::from_utf8_lossy(text).chars().map(change).collect::<String>().into_bytes())
+    Cow::Owned(
+        String::from_utf8_lossy(text)
+            .chars()
+            .map(change)
+            .collect::<String>()
+            .into_bytes(),
+    )
 }
 
-fn matcher(search: &DataSearch, file: &DataLines, broken: &mut dyn FnMut(&[u8], String)) -> Matcher {
+fn matcher(
+    search: &DataSearch,
+    file: &DataLines,
+    broken: &mut dyn FnMut(&[u8], String),
+) -> Matcher {
     let lines = || file.lines.iter().map(|line| cased(search.line_case, line));
     if file.lines.is_empty() {
         return Matcher::Never;
@@ -117,7 +137,9 @@ fn matcher(search: &DataSearch, file: &DataLines, broken: &mut dyn FnMut(&[u8], 
             let reversed = lines().map(|line| line.iter().rev().copied().collect::<Vec<u8>>());
             automaton(reversed, true).map(|automaton| Matcher::Ends(automaton, longest))
         }
-        SearchTest::Equal => Some(Matcher::Equal(lines().map(|line| Box::from(&*line)).collect())),
+        SearchTest::Equal => Some(Matcher::Equal(
+            lines().map(|line| Box::from(&*line)).collect(),
+        )),
         SearchTest::InRange => Some(Matcher::InRange(ranges(file, broken))),
         SearchTest::Regexp => Some(Matcher::Patterns(Box::new(patterns(file, broken)))),
     }
@@ -128,8 +150,16 @@ fn matcher(search: &DataSearch, file: &DataLines, broken: &mut dyn FnMut(&[u8], 
 fn automaton(lines: impl Iterator<Item = impl AsRef<[u8]>>, anchored: bool) -> Option<AhoCorasick> {
     let lines: Vec<_> = lines.collect();
     let bytes: usize = lines.iter().map(|line| line.as_ref().len()).sum();
-    let kind = if bytes <= 4_096 { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
-    let start = if anchored { StartKind::Anchored } else { StartKind::Unanchored };
+    let kind = if bytes <= 4_096 {
+        AhoCorasickKind::DFA
+    } else {
+        AhoCorasickKind::ContiguousNFA
+    };
+    let start = if anchored {
+        StartKind::Anchored
+    } else {
+        StartKind::Unanchored
+    };
     AhoCorasick::builder()
         .match_kind(MatchKind::Standard)
         .start_kind(start)
@@ -141,7 +171,10 @@ fn automaton(lines: impl Iterator<Item = impl AsRef<[u8]>>, anchored: bool) -> O
 fn ranges(file: &DataLines, broken: &mut dyn FnMut(&[u8], String)) -> Vec<Cidr> {
     let mut ranges = Vec::with_capacity(file.lines.len());
     for line in file.lines.iter() {
-        match core::str::from_utf8(line).ok().and_then(|text| text.trim().parse().ok()) {
+        match core::str::from_utf8(line)
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+        {
             Some(range) => ranges.push(range),
             None => broken(line, "this is not an address range".to_owned()),
         }
@@ -166,7 +199,11 @@ fn patterns(file: &DataLines, broken: &mut dyn FnMut(&[u8], String)) -> Patterns
         }
     }
     Patterns {
-        needed: if needed.is_empty() { None } else { automaton(needed.iter(), false) },
+        needed: if needed.is_empty() {
+            None
+        } else {
+            automaton(needed.iter(), false)
+        },
         behind,
         always,
     }
@@ -175,7 +212,7 @@ fn patterns(file: &DataLines, broken: &mut dyn FnMut(&[u8], String)) -> Patterns
 /// The longest run of letters that every match of a pattern contains; `None` when
 /// that is shorter than three, or when the pattern is more than letters, escapes,
 /// classes and repetitions.
-fn needs(pattern: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn needs(pattern: &[u8]) -> Option<Vec<u8>> {
     let mut best: Vec<u8> = Vec::new();
     let mut run: Vec<u8> = Vec::new();
     let mut bytes = pattern.iter().copied();
@@ -193,13 +230,17 @@ fn needs(pattern: &[u8]) -> Option<Vec<u8>> {
                 // Up to the first bracket that can close the class; a class that
                 // holds one is left to the slow way.
                 let mut inside = bytes.by_ref().take_while(|byte| *byte != b']');
-                if inside.next().is_none_or(|first| first == b'^') || inside.any(|byte| byte == b'[' || byte == b'\\') {
+                if inside.next().is_none_or(|first| first == b'^')
+                    || inside.any(|byte| byte == b'[' || byte == b'\\')
+                {
                     return None;
                 }
             }
             b'\\' => match bytes.next() {
                 Some(b'b') => {}
-                Some(escaped) if escaped.is_ascii_punctuation() || escaped == b' ' => run.push(escaped),
+                Some(escaped) if escaped.is_ascii_punctuation() || escaped == b' ' => {
+                    run.push(escaped);
+                }
                 Some(b'd' | b'w' | b's' | b'D' | b'W' | b'S' | b'B') => end(&mut run),
                 _ => return None,
             },
@@ -256,62 +297,9 @@ impl Patterns {
                 regex.is_some_and(|regex| regex.is_match(text))
             })
         };
-        self.needed.as_ref().is_some_and(candidate) || self.always.iter().any(|regex| regex.is_match(text))
+        self.needed.as_ref().is_some_and(candidate)
+            || self.always.iter().any(|regex| regex.is_match(text))
     }
-}
-
-/// A map file: lines of JSON with a tag, a pattern and how the pattern is held
-/// against a text; the first that fits gives its tag.
-#[derive(Clone, Debug)]
-pub(crate) struct Table {
-    rows: Vec<(Row, Box<[u8]>)>,
-}
-
-#[derive(Clone, Debug)]
-enum Row {
-    Equals(Box<[u8]>),
-    Contains(Box<[u8]>),
-    Regex(Regex),
-}
-
-impl Table {
-    /// Reads the lines; those that cannot be read are passed to `broken`.
-    pub(crate) fn new(file: &DataLines, mut broken: impl FnMut(&[u8], String)) -> Self {
-        let mut rows = Vec::new();
-        for line in file.lines.iter() {
-            match row(line) {
-                Ok(row) => rows.push(row),
-                Err(what) => broken(line, what),
-            }
-        }
-        Self { rows }
-    }
-
-    /// The tag of the first row that fits, empty when none does.
-    pub(crate) fn find(&self, text: &[u8]) -> &[u8] {
-        let fits = |row: &Row| match row {
-            Row::Equals(pattern) => **pattern == *text,
-            Row::Contains(pattern) => memchr::memmem::find(text, pattern).is_some(),
-            Row::Regex(regex) => go_regex::is_match(regex, text),
-        };
-        let found = self.rows.iter().find(|(row, _)| fits(row));
-        found.map_or(b"", |(_, tag)| tag)
-    }
-}
-
-fn row(line: &[u8]) -> Result<(Row, Box<[u8]>), String> {
-    let json: serde_json::Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    let text = |key: &str| json.get(key).and_then(serde_json::Value::as_str);
-    let (Some(tag), Some(pattern)) = (text("tag"), text("pattern")) else {
-        return Err("tag or pattern is missing".to_owned());
-    };
-    let row = match text("type").unwrap_or("equals") {
-        "equals" => Row::Equals(pattern.as_bytes().into()),
-        "contains" => Row::Contains(pattern.as_bytes().into()),
-        "regex" | "regexp" => Row::Regex(go_regex::compile(pattern.as_bytes()).map_err(|error| error.to_string())?),
-        other => return Err(format!("the type is {other:?}, not equals, contains or regex")),
-    };
-    Ok((row, tag.as_bytes().into()))
 }
 
 #[cfg(test)]
@@ -330,7 +318,9 @@ mod tests {
             line_case,
             id: Some(SearchId(0)),
         };
-        let searches = Searches::prepare(std::slice::from_ref(&search), &data, |_, _, what| panic!("{what}"));
+        let searches = Searches::prepare(std::slice::from_ref(&search), &data, |_, _, what| {
+            panic!("{what}")
+        });
         searches.test(&search, text.as_bytes()).unwrap()
     }
 
@@ -362,15 +352,31 @@ mod tests {
     #[test]
     fn letters_are_changed_on_the_side_that_says_so() {
         use SearchTest::Contains;
-        assert!(test("Union Select", Contains, Case::Upper, Case::Upper, "1 uNION select"));
-        assert!(!test("Union Select", Contains, Case::Upper, Case::Exact, "1 union select"));
-        assert!(test("ı:", Contains, Case::Upper, Case::Upper, "xI:"), "as Go, ı becomes I");
+        assert!(test(
+            "Union Select",
+            Contains,
+            Case::Upper,
+            Case::Upper,
+            "1 uNION select"
+        ));
+        assert!(!test(
+            "Union Select",
+            Contains,
+            Case::Upper,
+            Case::Exact,
+            "1 union select"
+        ));
+        assert!(
+            test("ı:", Contains, Case::Upper, Case::Upper, "xI:"),
+            "as Go, ı becomes I"
+        );
     }
 
     #[test]
     fn patterns_are_found_behind_what_they_need() {
         use SearchTest::Regexp;
-        let lines = "\\bNikto\\b\n\\bQueryN\\ Metasearch\\b\nab*c+[xyz]sqlmap\n(?i)zgrab|masscan\nx.y\n";
+        let lines =
+            "\\bNikto\\b\n\\bQueryN\\ Metasearch\\b\nab*c+[xyz]sqlmap\n(?i)zgrab|masscan\nx.y\n";
         for (text, want) in [
             ("Mozilla (Nikto/2.1)", true),
             ("Niktos", false),
@@ -382,7 +388,11 @@ mod tests {
             ("x-y", true),
             ("Mozilla/5.0", false),
         ] {
-            assert_eq!(test(lines, Regexp, Case::Exact, Case::Exact, text), want, "{text}");
+            assert_eq!(
+                test(lines, Regexp, Case::Exact, Case::Exact, text),
+                want,
+                "{text}"
+            );
         }
     }
 

@@ -29,6 +29,7 @@ impl Schema for EventSchema<'_> {
             ("Enriched", Space::Enriched, slot::MAP_ENRICHED),
         ];
         match path {
+            ["evt"] => found(slot::EVENT, Type::Object, 1),
             ["queue", ..] => found(slot::QUEUE, Type::Object, 1),
             ["leaky", ..] => found(slot::LEAKY, Type::Object, 1),
             ["signal", ..] => found(slot::SIGNAL, Type::Object, 1),
@@ -79,8 +80,18 @@ impl Schema for EventSchema<'_> {
         match parent {
             [] => own(&["evt"]),
             ["evt"] => own(&[
-                "Meta", "Parsed", "Enriched", "Line", "StrTime", "StrTimeFormat", "MarshaledTime",
-                "Time", "Unmarshaled", "Overflow", "Appsec", "Whitelisted",
+                "Meta",
+                "Parsed",
+                "Enriched",
+                "Line",
+                "StrTime",
+                "StrTimeFormat",
+                "MarshaledTime",
+                "Time",
+                "Unmarshaled",
+                "Overflow",
+                "Appsec",
+                "Whitelisted",
             ]),
             ["evt", "Line"] => own(&["Raw", "Src", "Module", "Labels"]),
             ["evt", "Line", "Labels"] => of(Space::Label),

@@ -97,6 +97,7 @@ pub mod slot {
         LEAKY = 50, Special, "leaky";
         SIGNAL = 51, Special, "signal";
         TYPE = 52, Field, "Type";
+        EVENT = 53, Special, "evt";
     }
 }
 

@@ -12,21 +12,39 @@ fn run(grok: &Grok, text: &str) -> Option<Vec<(String, String)>> {
     let names: Vec<String> = grok.fields().map(str::to_owned).collect();
     let mut found = Vec::new();
     let matched = grok.run(text.as_bytes(), &mut grok.room(), |place, value| {
-        found.push((names[place].clone(), String::from_utf8_lossy(value).into_owned()));
+        found.push((
+            names[place].clone(),
+            String::from_utf8_lossy(value).into_owned(),
+        ));
     });
     matched.then_some(found)
 }
 
 fn pairs(found: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
-    Some(found.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect())
+    Some(
+        found
+            .iter()
+            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+            .collect(),
+    )
 }
 
 #[test]
 fn fields_are_kept_and_groups_without_a_part_are_empty() {
-    let library = library(&[("WORD", r"\b\w+\b"), ("INT", "[0-9]+"), ("PAIR", "%{WORD:key}=%{INT:value}")]);
+    let library = library(&[
+        ("WORD", r"\b\w+\b"),
+        ("INT", "[0-9]+"),
+        ("PAIR", "%{WORD:key}=%{INT:value}"),
+    ]);
     let grok = library.compile("^(%{WORD:who} )?says %{PAIR}$").unwrap();
-    assert_eq!(run(&grok, "bob says a=1"), pairs(&[("who", "bob"), ("key", "a"), ("value", "1")]));
-    assert_eq!(run(&grok, "says a=1"), pairs(&[("who", ""), ("key", "a"), ("value", "1")]));
+    assert_eq!(
+        run(&grok, "bob says a=1"),
+        pairs(&[("who", "bob"), ("key", "a"), ("value", "1")])
+    );
+    assert_eq!(
+        run(&grok, "says a=1"),
+        pairs(&[("who", ""), ("key", "a"), ("value", "1")])
+    );
     assert_eq!(run(&grok, "says a=x"), None);
 }
 
@@ -49,7 +67,10 @@ fn a_pattern_that_keeps_nothing_fails() {
 fn the_first_definition_of_a_name_counts() {
     let mut library = library(&[("A", "a")]);
     assert!(!library.add("A", "b"));
-    assert_eq!(run(&library.compile("%{A:x}").unwrap(), "ba"), pairs(&[("x", "a")]));
+    assert_eq!(
+        run(&library.compile("%{A:x}").unwrap(), "ba"),
+        pairs(&[("x", "a")])
+    );
 }
 
 #[test]
@@ -62,14 +83,26 @@ fn names_that_are_no_words_stay_literal() {
 #[test]
 fn circles_unknown_names_and_bombs_are_refused() {
     let mut circle = library(&[("A", "%{B}"), ("B", "%{A}")]);
-    assert_eq!(circle.compile("%{A:x}").unwrap_err(), GrokError::Deep("A".to_owned()));
-    assert_eq!(circle.compile("%{C}").unwrap_err(), GrokError::Unknown("C".to_owned()));
+    assert_eq!(
+        circle.compile("%{A:x}").unwrap_err(),
+        GrokError::Deep("A".to_owned())
+    );
+    assert_eq!(
+        circle.compile("%{C}").unwrap_err(),
+        GrokError::Unknown("C".to_owned())
+    );
     circle.add("L0", "aaaaaaaaaa");
     for level in 1..20 {
-        circle.add(&format!("L{level}"), &format!("%{{L{0}}}%{{L{0}}}", level - 1));
+        circle.add(
+            &format!("L{level}"),
+            &format!("%{{L{0}}}%{{L{0}}}", level - 1),
+        );
     }
     assert_eq!(circle.compile("%{L19:x}").unwrap_err(), GrokError::Long);
-    assert!(matches!(circle.compile("%{L0:x}("), Err(GrokError::Regex(_))));
+    assert!(matches!(
+        circle.compile("%{L0:x}("),
+        Err(GrokError::Regex(_))
+    ));
 }
 
 #[test]
@@ -91,16 +124,16 @@ fn truncated_and_mutated_patterns_never_panic() {
         state
     };
     for end in 0..pattern.len() {
-        let _ = library.compile(&pattern[..end]);
+        drop(library.compile(pattern.get(..end).unwrap()));
     }
     for _ in 0..300 {
         let mut bytes = pattern.as_bytes().to_vec();
         let at = usize::try_from(next() % bytes.len() as u64).unwrap();
         bytes[at] = b"%{}:()[]|*+?\\^$-a0"[usize::try_from(next() % 18).unwrap()];
-        if let Ok(text) = core::str::from_utf8(&bytes) {
-            if let Ok(grok) = library.compile(text) {
-                let _ = run(&grok, "bob [12] x-");
-            }
+        if let Ok(text) = core::str::from_utf8(&bytes)
+            && let Ok(grok) = library.compile(text)
+        {
+            drop(run(&grok, "bob [12] x-"));
         }
     }
 }

@@ -6,7 +6,7 @@ use expr::{Expr, Type};
 use vocab::Cidr;
 
 use super::enrich::Method;
-use super::node::{GrokStep, Input, Node, Static, StaticValue, StashStep, Target, Whitelist};
+use super::node::{GrokStep, Input, Node, StashStep, Static, StaticValue, Target, Whitelist};
 use super::{Stages, Stashes, apply_on};
 use crate::event::{EventSchema, Slots, Space, slot};
 use crate::grok::Library;
@@ -93,7 +93,9 @@ impl<'c> Compiler<'c> {
             Ok(expression) => Ok(expression),
             Err(error) => {
                 let (line, _) = error.position(&text.text);
-                let line = text.line.saturating_add(u32::try_from(line).unwrap_or(1) - 1);
+                let line = text
+                    .line
+                    .saturating_add(u32::try_from(line).unwrap_or(1) - 1);
                 let what = format!("the expression is wrong: {}", error.message);
                 Err(self.fault(line, what, ""))
             }
@@ -107,10 +109,22 @@ impl<'c> Compiler<'c> {
 
     fn node(&mut self, node: &rules::Node) -> Made<Node> {
         let filter = self.optional(node.filter.as_ref(), Type::Bool)?;
-        let whitelist = node.whitelist.as_ref().map(|whitelist| self.whitelist(whitelist)).transpose()?;
+        let whitelist = node
+            .whitelist
+            .as_ref()
+            .map(|whitelist| self.whitelist(whitelist))
+            .transpose()?;
         let grok = node.grok.as_ref().map(|grok| self.grok(grok)).transpose()?;
-        let stash = node.stash.iter().map(|stash| self.stash(stash)).collect::<Made<_>>()?;
-        let children = node.nodes.iter().map(|child| self.node(child)).collect::<Made<_>>()?;
+        let stash = node
+            .stash
+            .iter()
+            .map(|stash| self.stash(stash))
+            .collect::<Made<_>>()?;
+        let children = node
+            .nodes
+            .iter()
+            .map(|child| self.node(child))
+            .collect::<Made<_>>()?;
         Ok(Node {
             name: node.name.clone(),
             filter,
@@ -128,17 +142,31 @@ impl<'c> Compiler<'c> {
         for text in &whitelist.ip {
             match text.text.parse::<IpAddr>() {
                 Ok(address) => ranges.push(Cidr::host(address)),
-                Err(_) => return Err(self.fault(text.line, format!("{:?} is no address", text.text), "")),
+                Err(_) => {
+                    return Err(self.fault(
+                        text.line,
+                        format!("{:?} is no address", text.text),
+                        "",
+                    ));
+                }
             }
         }
         for text in &whitelist.cidr {
             match text.text.parse::<Cidr>() {
                 Ok(range) => ranges.push(range),
-                Err(_) => return Err(self.fault(text.line, format!("{:?} is no address range", text.text), "")),
+                Err(_) => {
+                    return Err(self.fault(
+                        text.line,
+                        format!("{:?} is no address range", text.text),
+                        "",
+                    ));
+                }
             }
         }
         let expressions = whitelist.expression.iter();
-        let expressions = expressions.map(|text| self.expression(text, Type::Bool)).collect::<Made<_>>()?;
+        let expressions = expressions
+            .map(|text| self.expression(text, Type::Bool))
+            .collect::<Made<_>>()?;
         Ok(Whitelist {
             reason: whitelist.reason.clone(),
             ranges,
@@ -155,7 +183,9 @@ impl<'c> Compiler<'c> {
             Ok(compiled) => compiled,
             Err(error) => {
                 use core::error::Error as _;
-                let why = error.source().map_or_else(String::new, |why| format!(": {why}"));
+                let why = error
+                    .source()
+                    .map_or_else(String::new, |why| format!(": {why}"));
                 let help = "Check the pattern, or add the library that defines it with --patterns.";
                 return Err(self.fault(text.line, format!("{error}{why}"), help));
             }
@@ -163,9 +193,14 @@ impl<'c> Compiler<'c> {
         let input = match (&grok.expression, &grok.apply_on) {
             (Some(expression), _) => Input::Expression(self.expression(expression, Type::Any)?),
             (None, Some(text)) => Input::Slot(apply_on(self.slots, &text.text)),
-            (None, None) => return Err(self.fault(text.line, "the grok reads nothing".to_owned(), "")),
+            (None, None) => {
+                return Err(self.fault(text.line, "the grok reads nothing".to_owned(), ""));
+            }
         };
-        let slots = compiled.fields().map(|name| self.slots.intern(Space::Parsed, name)).collect();
+        let slots = compiled
+            .fields()
+            .map(|name| self.slots.intern(Space::Parsed, name))
+            .collect();
         let room = self.groks;
         self.groks += 1;
         Ok(GrokStep {
@@ -187,7 +222,10 @@ impl<'c> Compiler<'c> {
     }
 
     fn statics(&mut self, statics: &[rules::Static]) -> Made<Vec<Static>> {
-        statics.iter().map(|assignment| self.assignment(assignment)).collect()
+        statics
+            .iter()
+            .map(|assignment| self.assignment(assignment))
+            .collect()
     }
 
     fn assignment(&mut self, assignment: &rules::Static) -> Made<Static> {
@@ -220,7 +258,11 @@ impl<'c> Compiler<'c> {
     /// Where a `target` writes; what does not exist is written nowhere, as in CrowdSec.
     fn path(&mut self, path: &str) -> Target {
         let path = path.strip_prefix("evt.").unwrap_or(path);
-        let spaces = [("Meta.", Space::Meta), ("Parsed.", Space::Parsed), ("Enriched.", Space::Enriched)];
+        let spaces = [
+            ("Meta.", Space::Meta),
+            ("Parsed.", Space::Parsed),
+            ("Enriched.", Space::Enriched),
+        ];
         for (prefix, space) in spaces {
             if let Some(name) = path.strip_prefix(prefix) {
                 return Target::Slot(self.slots.intern(space, name));

@@ -22,7 +22,7 @@ pub(crate) struct Node {
     pub(crate) whitelist: Option<Whitelist>,
     pub(crate) grok: Option<GrokStep>,
     pub(crate) stash: Vec<StashStep>,
-    pub(crate) children: Vec<Node>,
+    pub(crate) children: Vec<Self>,
     pub(crate) statics: Vec<Static>,
     pub(crate) next_stage: bool,
 }
@@ -134,12 +134,17 @@ impl Run<'_> {
     }
 
     fn node(&mut self, node: &Node) -> bool {
-        if let Some(filter) = &node.filter {
-            if !self.truth(filter) {
-                return false;
-            }
+        if node
+            .filter
+            .as_ref()
+            .is_some_and(|filter| !self.truth(filter))
+        {
+            return false;
         }
-        let whitelisted = node.whitelist.as_ref().map(|whitelist| self.whitelist(whitelist));
+        let whitelisted = node
+            .whitelist
+            .as_ref()
+            .map(|whitelist| self.whitelist(whitelist));
         let mut state = true;
         let mut own_grok = false;
         if let Some(step) = &node.grok {
@@ -188,11 +193,18 @@ impl Run<'_> {
         let address = core::str::from_utf8(self.env.event.text(slot::META_SOURCE_IP))
             .ok()
             .and_then(|text| text.parse::<IpAddr>().ok());
-        let in_range = address.is_some_and(|address| whitelist.ranges.iter().any(|range| range.contains(address)));
-        let exempt = in_range || whitelist.expressions.iter().any(|expression| self.truth(expression));
+        let in_range = address
+            .is_some_and(|address| whitelist.ranges.iter().any(|range| range.contains(address)));
+        let exempt = in_range
+            || whitelist
+                .expressions
+                .iter()
+                .any(|expression| self.truth(expression));
         if exempt && !self.env.event.whitelisted {
             self.env.event.whitelisted = true;
-            self.env.event.set(slot::WHITELIST_REASON, whitelist.reason.as_bytes());
+            self.env
+                .event
+                .set(slot::WHITELIST_REASON, whitelist.reason.as_bytes());
         }
         exempt
     }
@@ -201,13 +213,11 @@ impl Run<'_> {
         self.text.clear();
         match &step.input {
             Input::Slot(slot) => self.text.extend_from_slice(self.env.event.text(*slot)),
-            Input::Expression(expression) => {
-                match evaluate(expression, &mut self.env, self.text) {
-                    Ok(true) => {}
-                    Ok(false) => return false,
-                    Err(error) => return self.failed(&error),
-                }
-            }
+            Input::Expression(expression) => match evaluate(expression, &mut self.env, self.text) {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(error) => return self.failed(&error),
+            },
         }
         let Some(room) = self.rooms.rooms.get_mut(step.room) else {
             return false;
@@ -295,7 +305,9 @@ impl Run<'_> {
         match method {
             Method::ParseDate => {
                 let event = &mut *self.env.event;
-                let date = self.dates.parse(self.text, event.text(slot::STR_TIME_FORMAT), self.env.now);
+                let date =
+                    self.dates
+                        .parse(self.text, event.text(slot::STR_TIME_FORMAT), self.env.now);
                 let text = date.map_or_else(|| self.env.now.to_string(), |date| date.to_string());
                 self.date = date.map(|date| date.time).or(self.date);
                 event.set(slot::ENRICHED_MARSHALED_TIME, text.as_bytes());

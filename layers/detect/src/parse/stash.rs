@@ -10,11 +10,14 @@ const MOST: usize = 10_000;
 /// How long a value lives where nothing says so.
 const TTL: Duration = Duration::from_secs(600);
 
+/// Until when, how recent, what.
+type Entry = (Timestamp, u64, Box<[u8]>);
+
 #[derive(Debug)]
 struct Stash {
     size: usize,
     ttl: Duration,
-    values: HashMap<Box<[u8]>, (Timestamp, u64, Box<[u8]>)>,
+    values: HashMap<Box<[u8]>, Entry>,
 }
 
 /// Every stash of a program, by name.
@@ -29,18 +32,29 @@ impl Stashes {
         let size = usize::try_from(size).unwrap_or(MOST).clamp(1, MOST);
         let ttl = if ttl.is_zero() { TTL } else { ttl };
         let values = HashMap::new();
-        self.stashes.insert(name.as_bytes().into(), Stash { size, ttl, values });
+        self.stashes
+            .insert(name.as_bytes().into(), Stash { size, ttl, values });
     }
 
     pub(crate) fn get(&self, name: &[u8], key: &[u8], now: Timestamp) -> &[u8] {
-        let found = self.stashes.get(name).and_then(|stash| stash.values.get(key));
+        let found = self
+            .stashes
+            .get(name)
+            .and_then(|stash| stash.values.get(key));
         match found {
             Some((until, _, value)) if *until > now => value,
             _ => b"",
         }
     }
 
-    pub(crate) fn put(&mut self, name: &[u8], key: &[u8], value: &[u8], ttl: Option<i64>, now: Timestamp) {
+    pub(crate) fn put(
+        &mut self,
+        name: &[u8],
+        key: &[u8],
+        value: &[u8],
+        ttl: Option<i64>,
+        now: Timestamp,
+    ) {
         self.clock += 1;
         let Some(stash) = self.stashes.get_mut(name) else {
             return;
@@ -53,7 +67,9 @@ impl Stashes {
                 stash.values.remove(&oldest);
             }
         }
-        let ttl = ttl.and_then(|nanos| u64::try_from(nanos).ok()).map_or(stash.ttl, Duration::from_nanos);
+        let ttl = ttl
+            .and_then(|nanos| u64::try_from(nanos).ok())
+            .map_or(stash.ttl, Duration::from_nanos);
         let entry = (now.after(ttl), self.clock, value.into());
         stash.values.insert(key.into(), entry);
     }

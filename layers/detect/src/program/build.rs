@@ -9,7 +9,8 @@ use vocab::Scope;
 
 use super::env::Ground;
 use super::queue::Test;
-use super::scenario::{Key, Scenario, Sieve};
+use super::scenario::{Key, Scenario};
+use super::sieve::Sieve;
 use super::{Keeps, Options, Program};
 use crate::bucket::{Bayes, BayesCondition, BucketKind, BucketSpec, QueueTest, ScopeRule};
 use crate::data::{DataSet, Searches, Table};
@@ -40,7 +41,8 @@ impl Program {
             library.add(name, pattern);
         }
         let mut after = library.clone();
-        let stages = Compiler::new(&mut slots, &mut library, &mut stashes, &mut faults).stages(&rules.parsers);
+        let stages = Compiler::new(&mut slots, &mut library, &mut stashes, &mut faults)
+            .stages(&rules.parsers);
         let mut compiler = Compiler::new(&mut slots, &mut after, &mut stashes, &mut faults);
         let postoverflows = compiler.stages(&rules.postoverflows);
         let mut scenarios = Vec::new();
@@ -55,10 +57,16 @@ impl Program {
         }
         missing(&rules.data, &data, &mut faults);
         let ground = Arc::new(ground(slots, data, stashes, rules, &mut faults));
-        let specs = waiting.into_iter().map(|(document, tests)| spec(document, tests, &ground)).collect();
+        let specs = waiting
+            .into_iter()
+            .map(|(document, tests)| spec(document, tests, &ground))
+            .collect();
         let program = Self {
             stamps: ground.slots.is_read(slot::META_TIMESTAMP),
-            sieve: Sieve::new(&scenarios),
+            sieve: Sieve::new(
+                scenarios.iter().map(|scenario| scenario.filter.need()),
+                &ground.data,
+            ),
             ground,
             stages,
             postoverflows,
@@ -75,7 +83,10 @@ impl Program {
 impl Keeps {
     /// Bucket tests read what is kept; those that name a map read it whole.
     fn read_by(&mut self, document: &ScenarioDoc) {
-        let priors = document.bayesian_conditions.iter().map(|prior| &prior.condition);
+        let priors = document
+            .bayesian_conditions
+            .iter()
+            .map(|prior| &prior.condition);
         let texts = [&document.condition, &document.overflow_filter];
         for text in texts.into_iter().flatten().chain(priors) {
             self.parsed |= text.text.contains(".Parsed");
@@ -91,13 +102,22 @@ fn missing(wanted: &[crate::rules::DataFile], data: &DataSet, faults: &mut Vec<F
                 file: file.dest_file.clone(),
                 line: 0,
                 what: "this data file is not here, and counts as empty".to_owned(),
-                help: format!("Put it into a folder given with --data; it is published at {}.", file.source_url),
+                help: format!(
+                    "Put it into a folder given with --data; it is published at {}.",
+                    file.source_url
+                ),
             });
         }
     }
 }
 
-fn ground(slots: Slots, data: DataSet, stashes: Stashes, rules: &RuleSet, faults: &mut Vec<Fault>) -> Ground {
+fn ground(
+    slots: Slots,
+    data: DataSet,
+    stashes: Stashes,
+    rules: &RuleSet,
+    faults: &mut Vec<Fault>,
+) -> Ground {
     let fault = |file: &str, line: &[u8], what: String| Fault {
         file: file.to_owned(),
         line: 0,
@@ -125,7 +145,10 @@ fn ground(slots: Slots, data: DataSet, stashes: Stashes, rules: &RuleSet, faults
 }
 
 /// Compiles a scenario; `Err` when it cannot run, the fault is noted.
-fn scenario(compiler: &mut Compiler<'_>, document: &ScenarioDoc) -> Result<(Scenario, Tests), crate::parse::Unusable> {
+fn scenario(
+    compiler: &mut Compiler<'_>,
+    document: &ScenarioDoc,
+) -> Result<(Scenario, Tests), crate::parse::Unusable> {
     compiler.file.clone_from(&document.file);
     let mut key = |text: &Option<Text>| -> Result<Option<Key>, crate::parse::Unusable> {
         let Some(text) = text.as_ref().filter(|text| !text.text.trim().is_empty()) else {
@@ -152,7 +175,10 @@ fn scenario(compiler: &mut Compiler<'_>, document: &ScenarioDoc) -> Result<(Scen
     };
     let mut priors = Vec::new();
     for prior in &document.bayesian_conditions {
-        priors.push((compiler.expression(&prior.condition, Type::Bool)?, prior.clone()));
+        priors.push((
+            compiler.expression(&prior.condition, Type::Bool)?,
+            prior.clone(),
+        ));
     }
     let tests = Tests {
         condition: compiler.optional(document.condition.as_ref(), Type::Bool)?,
@@ -163,7 +189,9 @@ fn scenario(compiler: &mut Compiler<'_>, document: &ScenarioDoc) -> Result<(Scen
 }
 
 fn spec(document: &ScenarioDoc, tests: Tests, ground: &Arc<Ground>) -> BucketSpec {
-    let test = |expression: Expr| -> Arc<dyn QueueTest> { Arc::new(Test::new(expression, Arc::clone(ground))) };
+    let test = |expression: Expr| -> Arc<dyn QueueTest> {
+        Arc::new(Test::new(expression, Arc::clone(ground)))
+    };
     let kind = match document.kind {
         ScenarioKind::Leaky => BucketKind::Leaky,
         ScenarioKind::Trigger => BucketKind::Trigger,
@@ -184,7 +212,12 @@ fn spec(document: &ScenarioDoc, tests: Tests, ground: &Arc<Ground>) -> BucketSpe
                 .collect(),
         }),
     };
-    let label = |name: &str| document.labels.iter().any(|(key, value)| key == name && value == "true");
+    let label = |name: &str| {
+        document
+            .labels
+            .iter()
+            .any(|(key, value)| key == name && value == "true")
+    };
     BucketSpec {
         kind,
         capacity: u32::try_from(document.capacity).ok(),
@@ -208,7 +241,10 @@ fn scope(document: &ScenarioDoc) -> ScopeRule {
         return ScopeRule::Ip;
     };
     let Ok(kind) = scope.kind.parse::<Scope>();
-    let has_expression = scope.expression.as_ref().is_some_and(|text| !text.text.trim().is_empty());
+    let has_expression = scope
+        .expression
+        .as_ref()
+        .is_some_and(|text| !text.text.trim().is_empty());
     match kind {
         Scope::Other(name) if name.is_empty() || name == "Undefined" => ScopeRule::Ip,
         kind if has_expression => ScopeRule::Expression(kind),

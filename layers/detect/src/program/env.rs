@@ -61,7 +61,8 @@ impl Memo {
             return;
         }
         if self.entries.is_empty() {
-            self.entries.resize(Self::PLACES, (u32::MAX, Box::default(), false));
+            self.entries
+                .resize(Self::PLACES, (u32::MAX, Box::default(), false));
         }
         if let Some(entry) = self.entries.get_mut(Self::place(search, text)) {
             *entry = (search, text.into(), answer);
@@ -96,7 +97,12 @@ impl Env for EventEnv<'_> {
             },
             slot::TIME => Value::Time(self.event.time),
             slot::WHITELISTED => Value::Bool(self.event.whitelisted),
-            slot::OVERFLOW | slot::APPSEC | slot::QUEUE | slot::LEAKY | slot::SIGNAL => Value::Nil,
+            slot::EVENT
+            | slot::OVERFLOW
+            | slot::APPSEC
+            | slot::QUEUE
+            | slot::LEAKY
+            | slot::SIGNAL => Value::Nil,
             slot => Value::from(self.event.text(slot)),
         }
     }
@@ -109,10 +115,13 @@ impl Env for EventEnv<'_> {
     fn search(&self, search: &DataSearch, text: &[u8]) -> Option<bool> {
         let costly = search.test == expr::SearchTest::Regexp;
         let number = search.id?.0;
-        if costly {
-            if let Some(known) = self.memo.borrow_mut().get(number, text) {
-                return Some(known);
-            }
+        let known = if costly {
+            self.memo.borrow_mut().get(number, text)
+        } else {
+            None
+        };
+        if known.is_some() {
+            return known;
         }
         let answer = match self.ground.searches.test(search, text) {
             Some(answer) => answer,
@@ -130,14 +139,20 @@ impl Env for EventEnv<'_> {
         match question {
             Question::Now => Ok(Value::Time(self.now)),
             Question::LookupFile { text, file } => {
-                let table = core::str::from_utf8(file).ok().and_then(|name| self.ground.tables.get(name));
-                Ok(Value::from(table.map_or(&b""[..], |table| table.find(text))))
+                let table = core::str::from_utf8(file)
+                    .ok()
+                    .and_then(|name| self.ground.tables.get(name));
+                Ok(Value::from(
+                    table.map_or(&b""[..], |table| table.find(text)),
+                ))
             }
             Question::Stash { cache, key } => {
                 let Ok(stashes) = self.ground.stashes.lock() else {
                     return Err(Unanswered::Unavailable);
                 };
-                Ok(Value::Str(Cow::Owned(stashes.get(cache, key, self.now).to_vec())))
+                Ok(Value::Str(Cow::Owned(
+                    stashes.get(cache, key, self.now).to_vec(),
+                )))
             }
             _ => Err(Unanswered::Unavailable),
         }
@@ -147,9 +162,18 @@ impl Env for EventEnv<'_> {
         let slots = &self.ground.slots;
         match effect {
             Effect::SetMeta { key, value } => self.event.set_named(slots, Space::Meta, key, value),
-            Effect::SetParsed { key, value } => self.event.set_named(slots, Space::Parsed, key, value),
-            Effect::Unmarshal { key, data, merge, .. } => self.unmarshal(key, data, merge),
-            Effect::Stash { cache, key, value, ttl } => {
+            Effect::SetParsed { key, value } => {
+                self.event.set_named(slots, Space::Parsed, key, value);
+            }
+            Effect::Unmarshal {
+                key, data, merge, ..
+            } => self.unmarshal(key, data, merge),
+            Effect::Stash {
+                cache,
+                key,
+                value,
+                ttl,
+            } => {
                 if let Ok(mut stashes) = self.ground.stashes.lock() {
                     stashes.put(cache, key, value, ttl, self.now);
                 }
@@ -164,7 +188,10 @@ static NOTHING: expr::Fields = expr::Fields::new(Missing::Nil);
 impl EventEnv<'_> {
     fn unmarshal(&mut self, key: &[u8], data: expr::Data, merge: bool) {
         use expr::{Data, Fields};
-        let all = self.event.unmarshaled.get_or_insert_with(|| Fields::new(Missing::Nil));
+        let all = self
+            .event
+            .unmarshaled
+            .get_or_insert_with(|| Fields::new(Missing::Nil));
         match (data, all.get_mut(key)) {
             (Data::Map(fresh), Some(Data::Map(known))) if merge => {
                 for (name, value) in fresh.iter() {

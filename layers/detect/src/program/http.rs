@@ -4,9 +4,9 @@
 //! of a line in combined format, so that every HTTP scenario runs on live traffic
 //! unchanged. Differences from the log are listed in [`DIFFERENCES`].
 
-use vocab::HttpEvent;
+use vocab::{HttpEvent, Refusal, RefusedBy};
 
-use crate::event::{Event, slot};
+use crate::event::{Event, Slots, Space, slot};
 
 /// Where a live event differs from its log line, and why.
 pub const DIFFERENCES: &[(&str, &str)] = &[
@@ -16,14 +16,32 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
     ("evt.StrTime", "the time is known as such"),
     ("evt.Enriched.MarshaledTime", "the time is known as such"),
     ("evt.MarshaledTime", "the time is known as such"),
-    ("evt.Meta.timestamp", "written only when a rule reads it or a bucket keeps the event; the log has whole seconds"),
-    ("evt.Parsed.target_fqdn", "combined format does not name the host"),
-    ("evt.Meta.target_fqdn", "combined format does not name the host"),
-    ("evt.Parsed.port", "only a log that names host and port has one"),
+    (
+        "evt.Meta.timestamp",
+        "written only when a rule reads it or a bucket keeps the event; the log has whole seconds",
+    ),
+    (
+        "evt.Parsed.target_fqdn",
+        "combined format does not name the host",
+    ),
+    (
+        "evt.Meta.target_fqdn",
+        "combined format does not name the host",
+    ),
+    (
+        "evt.Parsed.port",
+        "only a log that names host and port has one",
+    ),
     ("evt.Parsed.request_length", "only an ingress log has it"),
     ("evt.Parsed.request_time", "only an ingress log has it"),
-    ("evt.Parsed.proxy_upstream_name", "only an ingress log has it"),
-    ("evt.Parsed.proxy_alternative_upstream_name", "only an ingress log has it"),
+    (
+        "evt.Parsed.proxy_upstream_name",
+        "only an ingress log has it",
+    ),
+    (
+        "evt.Parsed.proxy_alternative_upstream_name",
+        "only an ingress log has it",
+    ),
     ("evt.Line.Src", "there is no file"),
     ("evt.Line.Module", "there is no acquisition module"),
     ("evt.Line.Labels.type", "there is no acquisition label"),
@@ -53,7 +71,10 @@ pub(crate) fn fill(event: &mut Event, http: &HttpEvent<'_>, number: &mut Vec<u8>
     decimal(u64::from(http.status), number);
     event.set(slot::PARSED_STATUS, number);
     event.alias(slot::META_HTTP_STATUS, slot::PARSED_STATUS);
-    event.set(slot::PARSED_HTTP_VERSION, if http.version == 10 { b"1.0" } else { b"1.1" });
+    event.set(
+        slot::PARSED_HTTP_VERSION,
+        if http.version == 10 { b"1.0" } else { b"1.1" },
+    );
     event.set(slot::PARSED_TARGET_FQDN, http.host.as_bytes());
     aliased(event, slot::META_TARGET_FQDN, slot::PARSED_TARGET_FQDN);
     decimal(http.body_bytes.unwrap_or(0), number);
@@ -67,8 +88,39 @@ pub(crate) fn fill(event: &mut Event, http: &HttpEvent<'_>, number: &mut Vec<u8>
     target(event, http.target.as_bytes(), number);
 }
 
+/// Fills a cleared event from a refusal of the edge: `evt.Meta.service` is `edge`,
+/// `log_type` is `edge_refusal`, `refused_by` is the part that refused, `rule` its
+/// rule, `http_status` what was answered.
+pub(crate) fn fill_refusal(
+    event: &mut Event,
+    slots: &Slots,
+    refusal: &Refusal<'_>,
+    number: &mut Vec<u8>,
+) {
+    event.time = refusal.time;
+    event.set(slot::META_SERVICE, b"edge");
+    event.set(slot::META_LOG_TYPE, b"edge_refusal");
+    address(refusal.client.0, number);
+    event.set(slot::META_SOURCE_IP, number);
+    decimal(u64::from(refusal.status), number);
+    event.set(slot::META_HTTP_STATUS, number);
+    let by: &[u8] = match refusal.by {
+        RefusedBy::Codec => b"codec",
+        RefusedBy::Book => b"book",
+        RefusedBy::Limit => b"limit",
+        RefusedBy::Rule => b"rule",
+        RefusedBy::Route => b"route",
+    };
+    event.set_named(slots, Space::Meta, b"refused_by", by);
+    event.set_named(slots, Space::Meta, b"rule", refusal.rule.as_bytes());
+}
+
 fn or_dash(text: &str) -> &[u8] {
-    if text.is_empty() { b"-" } else { text.as_bytes() }
+    if text.is_empty() {
+        b"-"
+    } else {
+        text.as_bytes()
+    }
 }
 
 /// Statics never set a field to nothing.
@@ -90,7 +142,12 @@ fn target(event: &mut Event, target: &[u8], number: &mut Vec<u8>) {
         let (head, tail) = target.split_at(at);
         path = head;
         args = Some(tail.len().saturating_sub(1));
-        event.alias_part(slot::PARSED_HTTP_ARGS, slot::PARSED_REQUEST, at + 1, tail.len().saturating_sub(1));
+        event.alias_part(
+            slot::PARSED_HTTP_ARGS,
+            slot::PARSED_REQUEST,
+            at + 1,
+            tail.len().saturating_sub(1),
+        );
         event.alias_part(slot::PARSED_REQUEST, slot::PARSED_REQUEST, 0, at);
     }
     let Some(slash) = memchr::memrchr(b'/', path) else {
@@ -106,13 +163,25 @@ fn target(event: &mut Event, target: &[u8], number: &mut Vec<u8>) {
         _ => name.len(),
     };
     event.alias_part(slot::PARSED_FILE_FRAG, slot::PARSED_REQUEST, start, frag);
-    event.alias_part(slot::PARSED_FILE_EXT, slot::PARSED_REQUEST, start + frag, name.len() - frag);
+    event.alias_part(
+        slot::PARSED_FILE_EXT,
+        slot::PARSED_REQUEST,
+        start + frag,
+        name.len() - frag,
+    );
     if !name.is_empty() {
-        event.alias_part(slot::PARSED_FILE_NAME, slot::PARSED_REQUEST, start, name.len());
+        event.alias_part(
+            slot::PARSED_FILE_NAME,
+            slot::PARSED_REQUEST,
+            start,
+            name.len(),
+        );
     }
     let ending = name.get(frag..).unwrap_or(b"");
     let is_static = (2..=8).contains(&ending.len())
-        && STATIC.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(ending));
+        && STATIC
+            .iter()
+            .any(|known| known.as_bytes().eq_ignore_ascii_case(ending));
     if is_static {
         event.set(slot::PARSED_STATIC, b"true");
     }
@@ -152,7 +221,7 @@ pub(crate) fn address(address: std::net::IpAddr, into: &mut Vec<u8>) {
         }
         std::net::IpAddr::V6(v6) => {
             // Writing into a Vec does not fail.
-            let _ = write!(into, "{v6}");
+            drop(write!(into, "{v6}"));
         }
     }
 }

@@ -35,7 +35,9 @@ impl QueueTest for Test {
         let env = QueueEnv {
             ground: &self.ground,
             last: bucket.latest(),
-            queue: Queue { events: Events(events) },
+            queue: Queue {
+                events: Events(events),
+            },
             leaky: Leaky(*bucket),
         };
         match self.expression.truth(&env) {
@@ -73,7 +75,9 @@ impl Env for QueueEnv<'_> {
         match slot {
             slot::QUEUE => Value::Object(&self.queue),
             slot::LEAKY | slot::SIGNAL => Value::Object(&self.leaky),
-            slot::TIME => self.last.map_or(Value::Nil, |last| Value::Time(last.time())),
+            slot::TIME => self
+                .last
+                .map_or(Value::Nil, |last| Value::Time(last.time())),
             slot::MAP_META => match self.queue.events.0.last() {
                 Some(entry) => Value::Object(&entry.meta),
                 None => Value::Nil,
@@ -133,7 +137,9 @@ impl Object for Queue<'_> {
     fn field(&self, name: &[u8]) -> Option<Value<'_>> {
         match name {
             b"Queue" => Some(Value::Object(&self.events)),
-            b"L" => Some(Value::Int(i64::try_from(self.events.0.len()).unwrap_or(i64::MAX))),
+            b"L" => Some(Value::Int(
+                i64::try_from(self.events.0.len()).unwrap_or(i64::MAX),
+            )),
             _ => None,
         }
     }

@@ -1,10 +1,10 @@
-//! Scenarios as the program asks them, and the sieve that spares most of the asking.
+//! Scenarios as the program asks them.
 
 use expr::{EvalError, Expr, SlotId, Type};
 
 use super::env::EventEnv;
 use crate::bucket::{Pour, ScenarioId, Seed, text};
-use crate::event::{Event, slot};
+use crate::event::slot;
 use crate::parse::evaluate;
 
 /// A compiled scenario, as far as events are concerned.
@@ -33,7 +33,11 @@ pub(crate) struct Values {
 }
 
 impl Key {
-    fn with<T>(&self, env: &mut EventEnv<'_>, take: impl FnOnce(&[u8]) -> T) -> Result<T, EvalError> {
+    fn with<T>(
+        &self,
+        env: &mut EventEnv<'_>,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, EvalError> {
         match self {
             Self::Slot(slot) => Ok(take(env.event.text(*slot))),
             Self::Expression(expression) => {
@@ -65,7 +69,9 @@ impl Scenario {
         explain: bool,
     ) -> (Result<Pour, EvalError>, Values) {
         let mut values = Values::default();
-        let swapped = group.as_ref().map(|group| env.event.swap(slot::META_SOURCE_IP, group));
+        let swapped = group
+            .as_ref()
+            .map(|group| env.event.swap(slot::META_SOURCE_IP, group));
         let key = match &self.group {
             None => Ok(seed.key(b"")),
             Some(key) => key.with(env, |bytes| {
@@ -102,56 +108,5 @@ impl Scenario {
         let mut bytes = Vec::new();
         let known = evaluate(self.scope.as_ref()?, env, &mut bytes).ok()?;
         (known && !bytes.is_empty()).then(|| text(&bytes).into_boxed_str())
-    }
-}
-
-/// Which scenarios an event can matter to.
-#[derive(Debug, Default)]
-pub(crate) struct Sieve {
-    count: usize,
-}
-
-/// The scenarios that are asked, by index.
-#[derive(Debug, Default)]
-pub(crate) struct Chosen {
-    words: Vec<u64>,
-}
-
-impl Chosen {
-    /// The chosen scenarios in their order.
-    pub(crate) fn iter<'c>(&'c self, scenarios: &'c [Scenario]) -> impl Iterator<Item = (usize, &'c Scenario)> {
-        let words = self.words.iter().copied().enumerate();
-        let places = words.flat_map(|(at, word)| Bits(word).map(move |bit| at * 64 + bit));
-        places.filter_map(|at| Some((at, scenarios.get(at)?)))
-    }
-}
-
-/// The places of the set bits of a word.
-struct Bits(u64);
-
-impl Iterator for Bits {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        if self.0 == 0 {
-            return None;
-        }
-        let bit = self.0.trailing_zeros() as usize;
-        self.0 &= self.0 - 1;
-        Some(bit)
-    }
-}
-
-impl Sieve {
-    pub(crate) fn new(scenarios: &[Scenario]) -> Self {
-        Self {
-            count: scenarios.len(),
-        }
-    }
-
-    /// Chooses; `all` for `explain`.
-    pub(crate) fn choose(&self, _event: &Event, _all: bool, chosen: &mut Chosen) {
-        chosen.words.clear();
-        chosen.words.resize(self.count.div_ceil(64), u64::MAX);
     }
 }

@@ -6,7 +6,7 @@ use vocab::{ClientAddr, Timestamp};
 
 use super::Program;
 use super::env::Memo;
-use super::scenario::Chosen;
+use super::sieve::Chosen;
 use crate::bucket::{Keeper, Kept, Occurrence, Pour, ScenarioId, Seed};
 use crate::event::{Event, Slots, Space, slot};
 use crate::parse::{Parsed, Rooms, Stages};
@@ -200,6 +200,7 @@ impl Occurrence for Occurring<'_> {
     }
 
     fn scope_value(&mut self, scenario: ScenarioId) -> Option<Box<str>> {
-        self.program.scope_value(scenario.0 as usize, &mut self.parts)
+        self.program
+            .scope_value(scenario.0 as usize, &mut self.parts)
     }
 }

@@ -61,7 +61,13 @@ impl Place {
     pub fn sources(&self) -> Result<Sources, Unreadable> {
         let mut sources = Sources::default();
         let mut any = false;
-        for folder in ["parsers", "scenarios", "postoverflows", "collections", "contexts"] {
+        for folder in [
+            "parsers",
+            "scenarios",
+            "postoverflows",
+            "collections",
+            "contexts",
+        ] {
             let path = self.root.join(folder);
             if path.is_dir() {
                 any = true;
@@ -94,11 +100,21 @@ impl Place {
     pub fn data(&self, wanted: &[DataFile]) -> Result<DataSet, Unreadable> {
         let mut set = DataSet::default();
         let own = self.root.join("data");
-        let folders: Vec<&Path> = self.data.iter().map(PathBuf::as_path).chain([own.as_path()]).collect();
+        let folders: Vec<&Path> = self
+            .data
+            .iter()
+            .map(PathBuf::as_path)
+            .chain([own.as_path()])
+            .collect();
         for file in wanted.iter().filter(|file| file.kind != DataKind::Other) {
             let names = [Some(file.dest_file.as_str()), url_path(&file.source_url)];
             let mut places = names.into_iter().flatten().filter(|name| is_inside(name));
-            let found = places.find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file()));
+            let found = places.find_map(|name| {
+                folders
+                    .iter()
+                    .map(|folder| folder.join(name))
+                    .find(|path| path.is_file())
+            });
             if let Some(path) = found {
                 set.add(&file.dest_file, file.kind, read(&path)?);
             }
@@ -129,7 +145,9 @@ fn read(path: &Path) -> Result<Arc<[u8]>, Unreadable> {
     };
     let size = fs::metadata(path).map_err(failed)?.len();
     if size > BYTES {
-        return Err(failed(io::Error::other(format!("it has {size} bytes, {BYTES} are allowed"))));
+        return Err(failed(io::Error::other(format!(
+            "it has {size} bytes, {BYTES} are allowed"
+        ))));
     }
     fs::read(path).map(Arc::from).map_err(failed)
 }

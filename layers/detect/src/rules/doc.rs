@@ -411,7 +411,9 @@ fn distance(left: &str, right: &str) -> usize {
         let mut corner = i;
         let mut before = i + 1;
         for (slot, b) in row.iter_mut().skip(1).zip(right.bytes()) {
-            let best = (corner + usize::from(a != b)).min(before + 1).min(*slot + 1);
+            let best = (corner + usize::from(a != b))
+                .min(before + 1)
+                .min(*slot + 1);
             corner = *slot;
             *slot = best;
             before = best;
@@ -473,10 +475,18 @@ pub(super) fn node(yaml: Yaml) -> Read<Node> {
         next_stage,
         pattern_syntax: patterns(&mut fields)?,
         grok: fields.take("grok").map(grok).transpose()?,
-        nodes: fields.list("nodes")?.into_iter().map(node).collect::<Read<_>>()?,
+        nodes: fields
+            .list("nodes")?
+            .into_iter()
+            .map(node)
+            .collect::<Read<_>>()?,
         statics: statics(&mut fields)?,
         whitelist: fields.take("whitelist").map(whitelist).transpose()?,
-        stash: fields.list("stash")?.into_iter().map(stash).collect::<Read<_>>()?,
+        stash: fields
+            .list("stash")?
+            .into_iter()
+            .map(stash)
+            .collect::<Read<_>>()?,
         data: data(&mut fields)?,
     };
     fields.ignore(&[
@@ -534,7 +544,10 @@ fn statics(fields: &mut Fields) -> Read<Vec<Static>> {
 fn assignment(yaml: Yaml) -> Read<Static> {
     let mut fields = Fields::of(yaml, "a static")?;
     let line = fields.line;
-    let value = fields.take("value").map(|yaml| text_of(yaml, "value")).transpose()?;
+    let value = fields
+        .take("value")
+        .map(|yaml| text_of(yaml, "value"))
+        .transpose()?;
     let expression = fields.text("expression")?;
     let places = [
         ("method", StaticTarget::Method as fn(String) -> StaticTarget),
@@ -589,8 +602,12 @@ fn stash(yaml: Yaml) -> Read<Stash> {
     let line = fields.line;
     let stash = Stash {
         name: fields.string("name")?,
-        key: fields.text("key")?.ok_or_else(|| missing(line, "the stash's key"))?,
-        value: fields.text("value")?.ok_or_else(|| missing(line, "the stash's value"))?,
+        key: fields
+            .text("key")?
+            .ok_or_else(|| missing(line, "the stash's key"))?,
+        value: fields
+            .text("value")?
+            .ok_or_else(|| missing(line, "the stash's value"))?,
         ttl: fields.span("ttl")?,
         size: fields.number("size", 100)?,
     };
@@ -632,7 +649,9 @@ fn data_file(yaml: Yaml) -> Read<DataFile> {
 pub(super) fn scenario(yaml: Yaml, file: &str, hash: &str) -> Read<ScenarioDoc> {
     let mut fields = Fields::of(yaml, "a scenario")?;
     let line = fields.line;
-    let kind = fields.text("type")?.ok_or_else(|| missing(line, "the scenario's type"))?;
+    let kind = fields
+        .text("type")?
+        .ok_or_else(|| missing(line, "the scenario's type"))?;
     let scenario = ScenarioDoc {
         file: file.to_owned(),
         hash: hash.to_owned(),
@@ -640,7 +659,9 @@ pub(super) fn scenario(yaml: Yaml, file: &str, hash: &str) -> Read<ScenarioDoc> 
         kind: scenario_kind(&kind)?,
         name: fields.string("name")?,
         description: fields.string("description")?,
-        filter: fields.text("filter")?.ok_or_else(|| missing(line, "the scenario's filter"))?,
+        filter: fields
+            .text("filter")?
+            .ok_or_else(|| missing(line, "the scenario's filter"))?,
         capacity: fields.number("capacity", 0)?,
         leakspeed: fields.span("leakspeed")?,
         duration: fields.span("duration")?,
@@ -727,7 +748,9 @@ fn prior(yaml: Yaml) -> Read<Prior> {
     let mut fields = Fields::of(yaml, "a bayesian condition")?;
     let line = fields.line;
     let prior = Prior {
-        condition: fields.text("condition")?.ok_or_else(|| missing(line, "the condition"))?,
+        condition: fields
+            .text("condition")?
+            .ok_or_else(|| missing(line, "the condition"))?,
         given_evil: fields.number("prob_given_evil", 0.0)?,
         given_benign: fields.number("prob_given_benign", 0.0)?,
         guillotine: fields.flag("guillotine")?,
@@ -768,6 +791,10 @@ fn label(yaml: Yaml) -> Read<String> {
             let items = items.into_iter().map(label).collect::<Read<Vec<_>>>()?;
             Ok(items.join(","))
         }
-        Value::Map(_) => Err(Broken::new(yaml.line, "a label is a mapping", "Write a text or a list.")),
+        Value::Map(_) => Err(Broken::new(
+            yaml.line,
+            "a label is a mapping",
+            "Write a text or a list.",
+        )),
     }
 }

@@ -78,7 +78,10 @@ const FOLDERS: [(&str, Folder); 5] = [
 ];
 
 /// Parsers that every installation has, without which no line gets anywhere.
-const GROUND: [&str; 2] = ["crowdsecurity/syslog-logs", "crowdsecurity/dateparse-enrich"];
+const GROUND: [&str; 2] = [
+    "crowdsecurity/syslog-logs",
+    "crowdsecurity/dateparse-enrich",
+];
 
 struct Entry<'s> {
     found: &'s Found,
@@ -91,7 +94,10 @@ struct Entry<'s> {
 
 impl<'s> Entry<'s> {
     fn of(found: &'s Found) -> Option<Self> {
-        let stemmed = found.path.strip_suffix(".yaml").or_else(|| found.path.strip_suffix(".yml"))?;
+        let stemmed = found
+            .path
+            .strip_suffix(".yaml")
+            .or_else(|| found.path.strip_suffix(".yml"))?;
         let mut parts = stemmed.split('/');
         let top = parts.next()?;
         let folder = FOLDERS.iter().find(|(name, _)| *name == top)?.1;
@@ -121,10 +127,9 @@ pub fn load(sources: &Sources, items: &Items, bounds: &Bounds) -> RuleSet {
     let mut set = RuleSet::default();
     let chosen = Choice::of(&entries, items, bounds, &mut set.faults);
     for (at, entry) in entries.iter().enumerate() {
-        if chosen.as_ref().is_none_or(|chosen| chosen.contains(&at)) {
-            if let Err(broken) = take(entry, bounds, &mut set) {
-                set.faults.push(fault(entry.found, broken));
-            }
+        let wanted = chosen.as_ref().is_none_or(|chosen| chosen.contains(&at));
+        if wanted && let Err(broken) = take(entry, bounds, &mut set) {
+            set.faults.push(fault(entry.found, broken));
         }
     }
     gather_data(&mut set);
@@ -220,7 +225,10 @@ impl<'e, 's> Choice<'e, 's> {
                 Ok(members) => {
                     for (folder, member) in members {
                         if !self.choose(&member.text, Some(folder), bounds, faults) {
-                            let what = format!("the collection names {:?}, which is not here", member.text);
+                            let what = format!(
+                                "the collection names {:?}, which is not here",
+                                member.text
+                            );
                             let broken = Broken::new(member.line, what, "Update the hub checkout.");
                             faults.push(fault(entry.found, broken));
                         }
@@ -288,7 +296,8 @@ fn take(entry: &Entry<'_>, bounds: &Bounds, set: &mut RuleSet) -> Result<(), Bro
             let hash = hex(&Sha256::digest(&entry.found.bytes));
             let read = |yaml| doc::scenario(yaml, file, &hash);
             let scenarios = documents(&entry.found.bytes, bounds)?.into_iter().map(read);
-            set.scenarios.extend(scenarios.collect::<Result<Vec<_>, _>>()?);
+            set.scenarios
+                .extend(scenarios.collect::<Result<Vec<_>, _>>()?);
             Ok(())
         }
         Folder::Parsers | Folder::Postoverflows => {
@@ -355,12 +364,14 @@ fn library(files: &[Found], bounds: &Bounds, set: &mut RuleSet) {
     for found in files {
         if found.bytes.len() > bounds.file_bytes {
             let what = "the pattern file is too large";
-            set.faults.push(fault(found, Broken::new(0, what, "Split it.")));
+            set.faults
+                .push(fault(found, Broken::new(0, what, "Split it.")));
             continue;
         }
         let Ok(text) = core::str::from_utf8(&found.bytes) else {
             let what = "the pattern file is not UTF-8";
-            set.faults.push(fault(found, Broken::new(0, what, "Save it as UTF-8.")));
+            set.faults
+                .push(fault(found, Broken::new(0, what, "Save it as UTF-8.")));
             continue;
         };
         for (at, line) in text.lines().enumerate() {
@@ -369,12 +380,17 @@ fn library(files: &[Found], bounds: &Bounds, set: &mut RuleSet) {
             }
             let Some((name, pattern)) = line.split_once([' ', '\t']) else {
                 let line = u32::try_from(at + 1).unwrap_or(u32::MAX);
-                let broken = Broken::new(line, "a pattern name without a pattern", "Write `NAME pattern`.");
+                let broken = Broken::new(
+                    line,
+                    "a pattern name without a pattern",
+                    "Write `NAME pattern`.",
+                );
                 set.faults.push(fault(found, broken));
                 continue;
             };
             if seen.insert(name.to_owned()) {
-                set.patterns.push((name.to_owned(), pattern.trim_start().to_owned()));
+                set.patterns
+                    .push((name.to_owned(), pattern.trim_start().to_owned()));
             }
         }
     }

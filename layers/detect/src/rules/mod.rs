@@ -6,18 +6,16 @@
 //! [`disk`] opens files, and only configuration. On failure: a [`Fault`] with file
 //! and line; the caller chooses whether the file is skipped or loading refused.
 
-mod doc;
 pub mod disk;
+mod doc;
 mod load;
 pub(crate) mod yaml;
 
 pub use doc::{
-    Text,
     DataFile, DataKind, Grok, GrokSource, Node, ParserDoc, Phase, Prior, ScenarioDoc, ScenarioKind,
-    ScopeDoc, Stash, Static, StaticTarget, StaticValue, Whitelist,
+    ScopeDoc, Stash, Static, StaticTarget, StaticValue, Text, Whitelist,
 };
 pub use load::{Found, Items, RuleSet, Sources, load};
-
 
 use core::fmt;
 

@@ -22,7 +22,10 @@ pub(crate) struct Yaml {
 pub(crate) enum Value {
     /// A scalar; `plain` when it was written without quotes, and so may be a
     /// number, a boolean or null.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     Seq(Vec<Yaml>),
     Map(Vec<(Key, Yaml)>),
 }
@@ -69,8 +72,13 @@ pub(crate) fn documents(bytes: &[u8], bounds: &Bounds) -> Result<Vec<Yaml>, Brok
         return Err(Broken::new(0, what, "Split it."));
     }
     let text = core::str::from_utf8(bytes).map_err(|error| {
-        let line = 1 + memchr::memchr_iter(b'\n', bytes.get(..error.valid_up_to()).unwrap_or(b"")).count();
-        Broken::new(number(line), "the file is not UTF-8 here", "Save it as UTF-8.")
+        let line =
+            1 + memchr::memchr_iter(b'\n', bytes.get(..error.valid_up_to()).unwrap_or(b"")).count();
+        Broken::new(
+            number(line),
+            "the file is not UTF-8 here",
+            "Save it as UTF-8.",
+        )
     })?;
     let mut builder = Builder {
         bounds,
@@ -166,7 +174,11 @@ impl Builder<'_> {
         if let (Open::Seq(..) | Open::Map(..), Some(Open::Map(_, _, None))) =
             (&open, self.stack.last())
         {
-            return Err(Broken::new(line, "a key is not a plain text", "Write a word before the colon."));
+            return Err(Broken::new(
+                line,
+                "a key is not a plain text",
+                "Write a word before the colon.",
+            ));
         }
         self.stack.push(open);
         Ok(())
@@ -212,7 +224,11 @@ impl Builder<'_> {
 
 fn refuse_extras(line: u32, anchor: usize, tagged: bool) -> Result<(), Broken> {
     if anchor != 0 {
-        return Err(Broken::new(line, "an anchor (&name) stands here", "Write the value out."));
+        return Err(Broken::new(
+            line,
+            "an anchor (&name) stands here",
+            "Write the value out.",
+        ));
     }
     if tagged {
         return Err(Broken::new(line, "a tag (!name) stands here", "Remove it."));
@@ -230,7 +246,8 @@ mod tests {
 
     #[test]
     fn documents_are_read_with_their_lines() {
-        let documents = read("a: 1\nb:\n  - x\n  - 'y'\n---\n# nothing\n---\nc: |\n  text\n").unwrap();
+        let documents =
+            read("a: 1\nb:\n  - x\n  - 'y'\n---\n# nothing\n---\nc: |\n  text\n").unwrap();
         assert_eq!(documents.len(), 2);
         let Value::Map(pairs) = &documents[0].value else {
             panic!("not a mapping")
@@ -266,11 +283,33 @@ mod tests {
         assert!(read(&deep).unwrap_err().what.contains("deep"));
         let deep = format!("a: {}", "{a: ".repeat(5_000));
         assert!(read(&deep).is_err());
-        let block = (0..300).fold(String::new(), |text, depth| text + &" ".repeat(depth) + "a:\n");
+        let block = (0..300).fold(String::new(), |text, depth| {
+            text + &" ".repeat(depth) + "a:\n"
+        });
         assert!(read(&block).is_err());
-        assert!(read(&"- 1\n".repeat(300_000)).unwrap_err().what.contains("values"));
-        assert!(read(&"---\na: 1\n".repeat(2_000)).unwrap_err().what.contains("documents"));
-        assert!(read(&"#".repeat(5 << 20)).unwrap_err().what.contains("bytes"));
-        assert_eq!(documents(b"a: 1\nb: \xff\n", &Bounds::default()).unwrap_err().line, 2);
+        assert!(
+            read(&"- 1\n".repeat(300_000))
+                .unwrap_err()
+                .what
+                .contains("values")
+        );
+        assert!(
+            read(&"---\na: 1\n".repeat(2_000))
+                .unwrap_err()
+                .what
+                .contains("documents")
+        );
+        assert!(
+            read(&"#".repeat(5 << 20))
+                .unwrap_err()
+                .what
+                .contains("bytes")
+        );
+        assert_eq!(
+            documents(b"a: 1\nb: \xff\n", &Bounds::default())
+                .unwrap_err()
+                .line,
+            2
+        );
     }
 }

@@ -67,37 +67,176 @@ fn what_is_right_has_no_fault() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_is_wrong_is_named_with_file_and_line() {
     for (path, good, from, to, line, what) in [
-        (PARSER, GOOD_PARSER, "onsuccess", "onsucces", 3, "did you mean \"onsuccess\""),
+        (
+            PARSER,
+            GOOD_PARSER,
+            "onsuccess",
+            "onsucces",
+            3,
+            "did you mean \"onsuccess\"",
+        ),
         (PARSER, GOOD_PARSER, "next_stage", "next", 3, "onsuccess"),
-        (PARSER, GOOD_PARSER, "name: PAIR", "name: PEAR", 8, "no pattern is named PEAR"),
-        (PARSER, GOOD_PARSER, "%{INT:value}", "%{INT:value}(", 8, "compile"),
-        (PARSER, GOOD_PARSER, "apply_on: message", "aply_on: message", 9, "aply_on"),
+        (
+            PARSER,
+            GOOD_PARSER,
+            "name: PAIR",
+            "name: PEAR",
+            8,
+            "no pattern is named PEAR",
+        ),
+        (
+            PARSER,
+            GOOD_PARSER,
+            "%{INT:value}",
+            "%{INT:value}(",
+            8,
+            "compile",
+        ),
+        (
+            PARSER,
+            GOOD_PARSER,
+            "apply_on: message",
+            "aply_on: message",
+            9,
+            "aply_on",
+        ),
         (PARSER, GOOD_PARSER, "== 'web'", "== ", 1, "expression"),
-        (PARSER, GOOD_PARSER, "evt.Parsed.program", "evt.Parst.program", 1, "Parst"),
-        (PARSER, GOOD_PARSER, "evt.Parsed.key", "evt.Parsed.key +", 12, "expression"),
-        (PARSER, GOOD_PARSER, "192.0.2.1", "192.0.2.256", 18, "192.0.2.256"),
-        (PARSER, GOOD_PARSER, "198.51.100.0/24", "198.51.100.0/33", 19, "198.51.100.0/33"),
-        (PARSER, GOOD_PARSER, "    value: http", "    method: X", 15, "two places"),
-        (PARSER, GOOD_PARSER, "whitelist:\n  reason", "whitelist:\n\treason", 17, "YAML"),
-        (SCENARIO, GOOD_SCENARIO, "type: leaky", "type: leeky", 1, "leeky"),
+        (
+            PARSER,
+            GOOD_PARSER,
+            "evt.Parsed.program",
+            "evt.Parst.program",
+            1,
+            "Parst",
+        ),
+        (
+            PARSER,
+            GOOD_PARSER,
+            "evt.Parsed.key",
+            "evt.Parsed.key +",
+            12,
+            "expression",
+        ),
+        (
+            PARSER,
+            GOOD_PARSER,
+            "192.0.2.1",
+            "192.0.2.256",
+            18,
+            "192.0.2.256",
+        ),
+        (
+            PARSER,
+            GOOD_PARSER,
+            "198.51.100.0/24",
+            "198.51.100.0/33",
+            19,
+            "198.51.100.0/33",
+        ),
+        (
+            PARSER,
+            GOOD_PARSER,
+            "    value: http",
+            "    method: X",
+            14,
+            "two places",
+        ),
+        (
+            PARSER,
+            GOOD_PARSER,
+            "whitelist:\n  reason",
+            "whitelist:\n\treason",
+            17,
+            "YAML",
+        ),
+        (
+            SCENARIO,
+            GOOD_SCENARIO,
+            "type: leaky",
+            "type: leeky",
+            1,
+            "leeky",
+        ),
         (SCENARIO, GOOD_SCENARIO, "type: leaky\n", "", 1, "type"),
         (SCENARIO, GOOD_SCENARIO, "name: me/scan\n", "", 1, "name"),
-        (SCENARIO, GOOD_SCENARIO, "capacity: 5", "capacity: five", 7, "five"),
-        (SCENARIO, GOOD_SCENARIO, "leakspeed: 10s", "leakspeed: 10", 8, "duration"),
-        (SCENARIO, GOOD_SCENARIO, "leakspeed: 10s\n", "", 1, "leakspeed"),
-        (SCENARIO, GOOD_SCENARIO, "capacity: 5", "capacity: 5\ncapacity: 6", 8, "second time"),
-        (SCENARIO, GOOD_SCENARIO, "blackhole", "blackhol", 9, "did you mean \"blackhole\""),
-        (SCENARIO, GOOD_SCENARIO, "== 'http'", "== 5 +", 4, "expression"),
-        (SCENARIO, GOOD_SCENARIO, "evt.Meta.service == 'http'", "evt.Meta.service", 4, "bool"),
-        (SCENARIO, GOOD_SCENARIO, "evt.Meta.source_ip", "evt.Metta.source_ip", 5, "Metta"),
+        (
+            SCENARIO,
+            GOOD_SCENARIO,
+            "capacity: 5",
+            "capacity: five",
+            7,
+            "five",
+        ),
+        (
+            SCENARIO,
+            GOOD_SCENARIO,
+            "leakspeed: 10s",
+            "leakspeed: 10",
+            8,
+            "duration",
+        ),
+        (
+            SCENARIO,
+            GOOD_SCENARIO,
+            "leakspeed: 10s\n",
+            "",
+            1,
+            "leakspeed",
+        ),
+        (
+            SCENARIO,
+            GOOD_SCENARIO,
+            "capacity: 5",
+            "capacity: 5\ncapacity: 6",
+            8,
+            "second time",
+        ),
+        (
+            SCENARIO,
+            GOOD_SCENARIO,
+            "blackhole",
+            "blackhol",
+            9,
+            "did you mean \"blackhole\"",
+        ),
+        (
+            SCENARIO,
+            GOOD_SCENARIO,
+            "== 'http'",
+            "== 5 +",
+            4,
+            "expression",
+        ),
+        (
+            SCENARIO,
+            GOOD_SCENARIO,
+            "evt.Meta.service == 'http'",
+            "evt.Meta.service",
+            4,
+            "true or false",
+        ),
+        (
+            SCENARIO,
+            GOOD_SCENARIO,
+            "evt.Meta.source_ip",
+            "evt.Metta.source_ip",
+            5,
+            "Metta",
+        ),
     ] {
         let text = good.replacen(from, to, 1);
         assert_ne!(text, good, "{from:?} is in the text");
         let found = faults(path, text.as_bytes());
-        let fits = |fault: &Fault| fault.file == path && fault.line == line && fault.to_string().contains(what);
-        assert!(found.iter().any(fits), "{from:?} -> {to:?}, want line {line} with {what:?}: {found:?}");
+        let fits = |fault: &Fault| {
+            fault.file == path && fault.line == line && fault.to_string().contains(what)
+        };
+        assert!(
+            found.iter().any(fits),
+            "{from:?} -> {to:?}, want line {line} with {what:?}: {found:?}"
+        );
     }
 }
 
@@ -109,7 +248,10 @@ fn a_broken_file_leaves_the_others_alone() {
         bytes: Arc::from(text.as_bytes()),
     };
     let sources = Sources {
-        rules: vec![found(SCENARIO, GOOD_SCENARIO), found("scenarios/me/other.yaml", "type: leaky\nnope: 1\n")],
+        rules: vec![
+            found(SCENARIO, GOOD_SCENARIO),
+            found("scenarios/me/other.yaml", "type: leaky\nnope: 1\n"),
+        ],
         patterns: Vec::new(),
     };
     let set = rules::load(&sources, &Items::default(), &Bounds::default());

@@ -1,9 +1,16 @@
 //! Tests of the crate from outside.
 
-mod own_rules;
-mod replayed;
-mod shared;
-mod upstream_buckets;
+#[cfg(test)]
 mod broken;
+#[cfg(test)]
 mod hub;
+#[cfg(test)]
+mod own_rules;
+#[cfg(test)]
+mod replayed;
+#[cfg(test)]
+mod shared;
+#[cfg(test)]
 mod travel;
+#[cfg(test)]
+mod upstream_buckets;

@@ -1,0 +1,420 @@
+//! The sieve: which scenarios an event can matter to at all.
+//!
+//! For: asking few filters instead of all. Every filter says what must hold for it to
+//! be true ([`Need`]); the words of all of them are looked for in one pass over each
+//! field. A scenario's condition is a row of clauses, each a set of facts of which one
+//! must hold. Refuses: to drop a filter that would fail or change the event; `Need`
+//! promises that. Assumes: facts are cheap; conditions that would need too many are
+//! weakened, which lets more scenarios through and none fewer.
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use expr::{DataSearch, Need, SearchTest, SlotId};
+
+use super::scenario::Scenario;
+use crate::data::{DataSet, cased, needs};
+use crate::event::Event;
+
+/// How many lines of a data file are looked for by the sieve.
+const LINES: usize = 256;
+/// How many facts there are at most.
+const FACTS: usize = 2_048;
+/// How many clauses one scenario has at most.
+const CLAUSES: usize = 8;
+
+/// Which scenarios an event can matter to.
+#[derive(Debug, Default)]
+pub(crate) struct Sieve {
+    /// Facts of the kind "this field is one of these texts".
+    texts: Vec<TextFact>,
+    words: Vec<Words>,
+    /// The conditions of each scenario, in order.
+    conditions: Vec<Vec<Clause>>,
+    facts: usize,
+}
+
+/// A field, texts of which it must be one, and the fact that this is.
+type TextFact = (SlotId, Vec<Box<[u8]>>, usize);
+
+/// The words that are looked for in one field.
+#[derive(Debug)]
+struct Words {
+    slot: SlotId,
+    automaton: Option<AhoCorasick>,
+    /// The fact behind each word, in the automaton's order.
+    facts: Vec<usize>,
+}
+
+/// Facts of which one must hold: words of the fact set and their bits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Clause {
+    masks: Vec<(usize, u64)>,
+}
+
+/// The scenarios that are asked, by index; and the facts that led to it.
+#[derive(Debug, Default)]
+pub(crate) struct Chosen {
+    scenarios: Vec<u32>,
+    facts: Vec<u64>,
+}
+
+impl Chosen {
+    /// The first chosen scenario at or after `from`, with its index.
+    pub(crate) fn next<'s>(
+        &self,
+        from: usize,
+        scenarios: &'s [Scenario],
+    ) -> Option<(usize, &'s Scenario)> {
+        let place = self.scenarios.partition_point(|at| (*at as usize) < from);
+        let at = *self.scenarios.get(place)? as usize;
+        Some((at, scenarios.get(at)?))
+    }
+}
+
+impl Sieve {
+    /// A sieve for the needs of scenarios, in their order.
+    pub(crate) fn new(wants: impl Iterator<Item = Need>, data: &DataSet) -> Self {
+        let mut builder = Builder {
+            data,
+            texts: Vec::new(),
+            words: Vec::new(),
+            facts: 0,
+        };
+        let conditions: Vec<Vec<Facts>> = wants.map(|need| builder.clauses(&need)).collect();
+        let conditions = conditions.into_iter().map(|clauses| {
+            let mut clauses: Vec<Clause> = clauses.into_iter().map(Clause::new).collect();
+            clauses.truncate(CLAUSES);
+            clauses
+        });
+        Self {
+            conditions: conditions.collect(),
+            texts: builder.texts,
+            words: builder.words.into_iter().map(WordList::build).collect(),
+            facts: builder.facts,
+        }
+    }
+
+    /// Chooses the scenarios that `event` can matter to; every one for `all`.
+    pub(crate) fn choose(&self, event: &Event, all: bool, chosen: &mut Chosen) {
+        chosen.scenarios.clear();
+        chosen.facts.clear();
+        let numbers = 0..u32::try_from(self.conditions.len()).unwrap_or(u32::MAX);
+        if all {
+            chosen.scenarios.extend(numbers);
+            return;
+        }
+        chosen.facts.resize(self.facts.div_ceil(64), 0);
+        let facts = &mut chosen.facts;
+        for (slot, texts, fact) in &self.texts {
+            let text = event.text(*slot);
+            if texts.iter().any(|known| **known == *text) {
+                set(facts, *fact);
+            }
+        }
+        for words in &self.words {
+            words.find(event.text(words.slot), facts);
+        }
+        let held = numbers
+            .zip(&self.conditions)
+            .filter(|(_, clauses)| clauses.iter().all(|clause| clause.holds(facts)));
+        chosen.scenarios.extend(held.map(|(at, _)| at));
+    }
+}
+
+fn set(facts: &mut [u64], fact: usize) {
+    if let Some(word) = facts.get_mut(fact / 64) {
+        *word |= 1 << (fact % 64);
+    }
+}
+
+impl Words {
+    fn find(&self, text: &[u8], facts: &mut [u64]) {
+        let Some(automaton) = self.automaton.as_ref().filter(|_| text.is_ascii()) else {
+            // Letters beyond ASCII may become others by a change of case.
+            self.facts.iter().for_each(|fact| set(facts, *fact));
+            return;
+        };
+        if text.is_empty() {
+            return;
+        }
+        for found in automaton.find_overlapping_iter(text) {
+            if let Some(fact) = self.facts.get(found.pattern().as_usize()) {
+                set(facts, *fact);
+            }
+        }
+    }
+}
+
+/// Facts of which one must hold.
+type Facts = Vec<usize>;
+
+impl Clause {
+    fn new(facts: Facts) -> Self {
+        let mut masks: Vec<(usize, u64)> = Vec::new();
+        for fact in facts {
+            let bit = 1 << (fact % 64);
+            match masks.iter_mut().find(|(word, _)| *word == fact / 64) {
+                Some((_, mask)) => *mask |= bit,
+                None => masks.push((fact / 64, bit)),
+            }
+        }
+        Self { masks }
+    }
+
+    fn holds(&self, facts: &[u64]) -> bool {
+        self.masks
+            .iter()
+            .any(|(word, mask)| facts.get(*word).is_some_and(|facts| facts & mask != 0))
+    }
+}
+
+struct WordList {
+    slot: SlotId,
+    words: Vec<Box<[u8]>>,
+    facts: Vec<usize>,
+}
+
+impl WordList {
+    fn build(self) -> Words {
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(&self.words)
+            .ok();
+        Words {
+            slot: self.slot,
+            automaton,
+            facts: self.facts,
+        }
+    }
+}
+
+struct Builder<'d> {
+    data: &'d DataSet,
+    texts: Vec<TextFact>,
+    words: Vec<WordList>,
+    facts: usize,
+}
+
+impl Builder<'_> {
+    /// The clauses that all hold when a need does; none where nothing is known.
+    fn clauses(&mut self, need: &Need) -> Vec<Facts> {
+        match need {
+            Need::Always => Vec::new(),
+            Need::Never => vec![Vec::new()],
+            Need::OneOf(slot, texts) => self.one_of(*slot, texts).into_iter().collect(),
+            Need::Contains(slot, word) => self
+                .word(*slot, word)
+                .map(|fact| vec![fact])
+                .into_iter()
+                .collect(),
+            Need::Search(slot, search) => self.search(*slot, search).into_iter().collect(),
+            Need::SearchKey { slot, file, key } => {
+                self.search_key(*slot, file, key).into_iter().collect()
+            }
+            Need::All(parts) => {
+                let mut all: Vec<Facts> = Vec::new();
+                for part in parts {
+                    for clause in self.clauses(part) {
+                        if !all.contains(&clause) {
+                            all.push(clause);
+                        }
+                    }
+                }
+                all
+            }
+            Need::Any(parts) => self.any(parts),
+        }
+    }
+
+    /// Either side may hold, so one clause of each side is joined with one of every
+    /// other: the rarest, which is taken to be the one with the fewest facts that are
+    /// words, since words are rarer than statuses.
+    fn any(&mut self, parts: &[Need]) -> Vec<Facts> {
+        let mut joined = Facts::new();
+        let mut common: Option<Vec<Facts>> = None;
+        for part in parts {
+            let clauses = self.clauses(part);
+            let Some(rarest) = clauses.iter().max_by_key(|clause| self.rarity(clause)) else {
+                return Vec::new();
+            };
+            joined.extend(rarest);
+            common = Some(match common {
+                None => clauses,
+                Some(known) => known
+                    .into_iter()
+                    .filter(|clause| clauses.contains(clause))
+                    .collect(),
+            });
+        }
+        joined.sort_unstable();
+        joined.dedup();
+        let mut all = common.unwrap_or_default();
+        if !all.contains(&joined) {
+            all.push(joined);
+        }
+        all
+    }
+
+    fn rarity(&self, clause: &Facts) -> usize {
+        let is_text = |fact: &usize| self.texts.iter().any(|(_, _, known)| known == fact);
+        usize::from(!clause.iter().any(is_text)) * FACTS + FACTS - clause.len().min(FACTS)
+    }
+
+    fn fresh(&mut self) -> Option<usize> {
+        (self.facts < FACTS).then(|| {
+            self.facts += 1;
+            self.facts - 1
+        })
+    }
+
+    fn one_of(&mut self, slot: SlotId, texts: &[Box<[u8]>]) -> Option<Facts> {
+        let known = self
+            .texts
+            .iter()
+            .find(|(at, known, _)| *at == slot && known == texts);
+        if let Some((_, _, fact)) = known {
+            return Some(vec![*fact]);
+        }
+        let fact = self.fresh()?;
+        self.texts.push((slot, texts.to_vec(), fact));
+        Some(vec![fact])
+    }
+
+    fn list(&mut self, slot: SlotId) -> Option<&mut WordList> {
+        let at = self
+            .words
+            .iter()
+            .position(|list| list.slot == slot)
+            .unwrap_or_else(|| {
+                self.words.push(WordList {
+                    slot,
+                    words: Vec::new(),
+                    facts: Vec::new(),
+                });
+                self.words.len() - 1
+            });
+        self.words.get_mut(at)
+    }
+
+    fn word(&mut self, slot: SlotId, word: &[u8]) -> Option<usize> {
+        let word = word.to_ascii_lowercase().into_boxed_slice();
+        let list = self.list(slot)?;
+        if let Some(at) = list.words.iter().position(|known| *known == word) {
+            return list.facts.get(at).copied();
+        }
+        let fact = self.fresh()?;
+        let list = self.list(slot)?;
+        list.words.push(word);
+        list.facts.push(fact);
+        Some(fact)
+    }
+
+    /// One fact for each line's text under a key; `None` where a line has none.
+    fn search_key(&mut self, slot: SlotId, file: &[u8], key: &[u8]) -> Option<Facts> {
+        let file = self.data.get(core::str::from_utf8(file).ok()?)?;
+        let key = core::str::from_utf8(key).ok()?;
+        if file.lines.len() > LINES || key.contains(['.', '[']) {
+            return None;
+        }
+        let mut facts = Facts::new();
+        for line in file.lines.iter() {
+            let json: serde_json::Value = serde_json::from_slice(line).ok()?;
+            let word = json
+                .get(key)?
+                .as_str()
+                .filter(|word| !word.is_empty() && word.is_ascii())?;
+            facts.push(self.word(slot, word.as_bytes())?);
+        }
+        facts.sort_unstable();
+        facts.dedup();
+        Some(facts)
+    }
+
+    /// One fact for each line of a short file; `None` where a line names no word.
+    fn search(&mut self, slot: SlotId, search: &DataSearch) -> Option<Facts> {
+        let name = core::str::from_utf8(&search.file).ok()?;
+        let Some(file) = self.data.get(name) else {
+            // A file that is not there is an empty one.
+            return Some(Facts::new());
+        };
+        if file.lines.len() > LINES || search.test == SearchTest::InRange {
+            return None;
+        }
+        let mut facts = Facts::new();
+        for line in file.lines.iter() {
+            let word = match search.test {
+                SearchTest::Regexp => needs(line)?,
+                _ => cased(search.line_case, line).into_owned(),
+            };
+            if word.is_empty() || !word.is_ascii() {
+                return None;
+            }
+            facts.push(self.word(slot, &word)?);
+        }
+        facts.sort_unstable();
+        facts.dedup();
+        Some(facts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Slots, Space};
+    use crate::rules::DataKind;
+
+    #[test]
+    fn scenarios_that_cannot_hold_are_not_asked() {
+        let mut slots = Slots::default();
+        let (kind, path) = (
+            slots.intern(Space::Meta, "kind"),
+            slots.intern(Space::Meta, "path"),
+        );
+        let text = |text: &str| Box::<[u8]>::from(text.as_bytes());
+        let mut data = DataSet::default();
+        data.add("f", DataKind::Lines, "/.env\n/.git\n");
+        let search = DataSearch {
+            file: text("f"),
+            test: SearchTest::EndsWith,
+            text_case: expr::Case::Exact,
+            line_case: expr::Case::Exact,
+            id: None,
+        };
+        let http = || Need::OneOf(kind, vec![text("http")]);
+        let wants = vec![
+            Need::Always,
+            Need::Never,
+            http(),
+            Need::All(vec![http(), Need::Contains(path, text("WP-"))]),
+            Need::Any(vec![http(), Need::Contains(path, text("x"))]),
+            Need::All(vec![http(), Need::Search(path, search)]),
+            Need::Any(vec![Need::Always, http()]),
+            Need::Any(vec![
+                Need::All(vec![http(), Need::Contains(path, text("/a/"))]),
+                Need::All(vec![http(), Need::Contains(path, text("/b/"))]),
+            ]),
+        ];
+        let sieve = Sieve::new(wants.into_iter(), &data);
+        let mut event = Event::new(&slots);
+        let mut chosen = Chosen::default();
+        let mut ask = |kind_text: &str, path_text: &str| {
+            event.clear(&slots);
+            event.set(kind, kind_text.as_bytes());
+            event.set(path, path_text.as_bytes());
+            sieve.choose(&event, false, &mut chosen);
+            chosen.scenarios.clone()
+        };
+        assert_eq!(ask("http", "/"), [0, 2, 4, 6]);
+        assert_eq!(ask("ssh", "/"), [0, 6]);
+        assert_eq!(ask("ssh", "/x/wp-"), [0, 4, 6]);
+        assert_eq!(ask("http", "/Wp-login"), [0, 2, 3, 4, 6]);
+        assert_eq!(ask("http", "/.env"), [0, 2, 4, 5, 6]);
+        assert_eq!(ask("http", "/B/c"), [0, 2, 4, 6, 7]);
+        assert_eq!(
+            ask("http", "/ı"),
+            [0, 2, 3, 4, 5, 6, 7],
+            "letters beyond ASCII count as every word"
+        );
+    }
+}
