@@ -41,32 +41,36 @@ const WORDS: [&str; 24] = [
     "wiki2",
 ];
 
-fn scans() -> Vec<Attack> {
-    let list = |status: u16| {
-        Case::default().times(10, |case, round| {
-            WORDS.iter().fold(case, |case, word| {
-                case.get(0.02, format!("/{word}{round}"), status)
-            })
+/// A word list, worked off.
+fn list(status: u16) -> Case {
+    Case::default().times(10, |case, round| {
+        WORDS.iter().fold(case, |case, word| {
+            case.get(0.02, format!("/{word}{round}"), status)
         })
-    };
-    let nikto = |agent: &str| {
-        [
-            "/.git/config",
-            "/.env",
-            "/server-status",
-            "/phpinfo.php",
-            "/.htpasswd",
-            "/backup.zip",
-            "/.svn/entries",
-            "/wp-config.php.bak",
-            "/cgi-bin/test.cgi",
-            "/phpmyadmin/",
-            "/manager/html",
-            "/.DS_Store",
-        ]
-        .into_iter()
-        .fold(Case::agent(agent), |case, path| case.get(0.3, path, 404))
-    };
+    })
+}
+
+/// What a scanner for known files asks for first.
+fn nikto(agent: &str) -> Case {
+    [
+        "/.git/config",
+        "/.env",
+        "/server-status",
+        "/phpinfo.php",
+        "/.htpasswd",
+        "/backup.zip",
+        "/.svn/entries",
+        "/wp-config.php.bak",
+        "/cgi-bin/test.cgi",
+        "/phpmyadmin/",
+        "/manager/html",
+        "/.DS_Store",
+    ]
+    .into_iter()
+    .fold(Case::agent(agent), |case, path| case.get(0.3, path, 404))
+}
+
+fn scans() -> Vec<Attack> {
     vec![
         (
             "gobuster with a browser's name",

@@ -5,6 +5,7 @@ use super::Case;
 pub(super) fn cases() -> Vec<(&'static str, Case)> {
     let mut cases = people();
     cases.extend(programs());
+    cases.extend(fetchers());
     cases.extend(applications());
     cases
 }
@@ -290,6 +291,11 @@ fn programs() -> Vec<(&'static str, Case)> {
             Case::default().times(60, |case, _| case.get(10.0, "/api/notifications", 401)),
         ),
         ("docker pull", docker()),
+    ]
+}
+
+fn fetchers() -> Vec<(&'static str, Case)> {
+    vec![
         (
             "npm install",
             Case::agent("npm/11.0.0 node/v24.0.0 linux x64").times(300, |case, package| {
