@@ -176,8 +176,9 @@ fn detection(daemon: &Daemon) -> Vec<ControlView> {
         (false, _) => State::NotProtected("detection.enabled is false.".to_owned()),
         (true, None) => State::Holds,
         (true, Some(first)) => State::Broken(format!(
-            "{} rules were left out, the first: {first}.",
-            faults.len()
+            "{} rules were left out, the first: {}",
+            faults.len(),
+            sentence(first)
         )),
     };
     let evidence = format!(
@@ -241,7 +242,7 @@ fn notes(daemon: &Daemon) -> Vec<String> {
     let mut notes: Vec<String> = faults
         .iter()
         .take(10)
-        .map(|fault| format!("Rule left out: {fault}."))
+        .map(|fault| format!("Rule left out: {}", sentence(fault)))
         .collect();
     let stats = daemon.stats();
     if stats.log_dropped > 0 {
@@ -257,6 +258,11 @@ fn notes(daemon: &Daemon) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// A fault as a sentence with one full stop.
+fn sentence(fault: &detect::rules::Fault) -> String {
+    format!("{}.", fault.to_string().trim_end_matches('.'))
 }
 
 fn seen(id: &str, title: &str, state: State, evidence: String) -> ControlView {

@@ -5,8 +5,8 @@
 //! it decides governs the client's next request. An ordinary request costs one
 //! uncontended lock for the seat and one for each bucket shard it pours into.
 //!
-//! **Refuses:** to count what the gate refused itself, so that a ban cannot feed on
-//! its own refusals. **On failure:** a rule that fails is counted by the program.
+//! **Refuses:** to count what the book refused, so that a ban cannot feed on its own
+//! refusals; what the codec and the gate's rules refuse is an event of another kind. **On failure:** a rule that fails is counted by the program.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use detect::program::{Program, Scratch};
 use detect::rules::Fault;
 use detect::shard::{Counts, Limits, Mode, Shards};
 use respond::Volume;
-use vocab::{Alert, HttpEvent, Refusal, Timestamp};
+use vocab::{Alert, HttpEvent, Refusal, RefusedBy, Timestamp};
 
 use crate::bookkeeper::Bookkeeper;
 use crate::now;
@@ -161,10 +161,35 @@ impl Watch {
         }
     }
 
+    /// A refusal of ours, which scenarios may count: whoever is refused again and
+    /// again for what no browser sends is an attacker.
+    fn look_at(&self, core: usize, refusal: &Refusal<'_>) {
+        let Some(seat) = self.seats.get(core % self.seats.len().max(1)) else {
+            return;
+        };
+        let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
+        let Seat {
+            program,
+            scratch,
+            alerts,
+        } = &mut *seat;
+        let mut seen = program.refused(refusal, scratch);
+        self.shards.apply(
+            program.specs(),
+            seen.pours,
+            &mut seen.occurrence,
+            refusal.time,
+            alerts,
+        );
+        if !alerts.is_empty() {
+            self.raise(alerts, &refusal.site, refusal.time);
+        }
+    }
+
     #[cold]
-    fn raise(&self, alerts: &mut Vec<Alert>, event: &HttpEvent<'_>) {
-        let site = self.rules.load().sites.get(&*event.site).copied();
-        let volume = site.map_or(Volume::Observe, |site| volume(site, event.time));
+    fn raise(&self, alerts: &mut Vec<Alert>, site: &str, time: Timestamp) {
+        let site = self.rules.load().sites.get(site).copied();
+        let volume = site.map_or(Volume::Observe, |site| volume(site, time));
         for alert in alerts.drain(..) {
             self.bookkeeper.alert(alert, volume);
         }
@@ -194,12 +219,18 @@ impl edge::Observer for Watch {
             alerts,
         );
         if !alerts.is_empty() {
-            self.raise(alerts, event);
+            self.raise(alerts, &event.site, event.time);
         }
     }
 
-    fn refused(&self, _core: usize, refusal: &Refusal<'_>) {
-        self.bookkeeper.refused(refusal);
+    fn refused(&self, core: usize, refusal: &Refusal<'_>) {
+        // What the book, a limit or a missing site refused says nothing new about the
+        // source, and what was only observed went on to be an answered request.
+        match refusal.by {
+            RefusedBy::Book => self.bookkeeper.refused(refusal),
+            RefusedBy::Codec | RefusedBy::Rule if !refusal.observed => self.look_at(core, refusal),
+            RefusedBy::Codec | RefusedBy::Rule | RefusedBy::Limit | RefusedBy::Route => {}
+        }
     }
 }
 

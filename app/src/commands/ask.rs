@@ -69,8 +69,14 @@ pub fn status(socket: &Path, out: &mut Out) -> Result<(), Error> {
                 out.paint(tone, &format!("{word:<14}")),
                 control.title
             ))?;
-            let why = because(&control.state).unwrap_or(&control.evidence);
-            out.paragraph(&printable(why), 18)?;
+            for text in because(&control.state)
+                .into_iter()
+                .chain([control.evidence.as_str()])
+            {
+                if !text.is_empty() {
+                    out.paragraph(&printable(text), 18)?;
+                }
+            }
         }
     }
     out.line("")?;

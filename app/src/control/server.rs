@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
 use super::protocol::{Answer, Ask, MAX_LINE, Question, VERSION};
@@ -76,8 +76,8 @@ impl Socket {
         })
     }
 
-    /// Serves callers until dropped.
-    pub async fn serve(self, oracle: Arc<dyn Oracle>) {
+    /// Serves callers until `closing`; those that asked before get their answers.
+    pub async fn serve(self, oracle: Arc<dyn Oracle>, closing: Arc<Notify>) {
         let permits = Arc::new(Semaphore::new(CALLERS));
         let mut callers = JoinSet::new();
         loop {
@@ -87,6 +87,7 @@ impl Socket {
             let stream = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 Some(_) = callers.join_next(), if !callers.is_empty() => continue,
+                () = closing.notified() => break,
             };
             match stream {
                 Ok((stream, _)) => {
@@ -106,6 +107,7 @@ impl Socket {
                 }
             }
         }
+        while callers.join_next().await.is_some() {}
     }
 }
 

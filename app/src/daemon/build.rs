@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
@@ -223,8 +224,11 @@ fn access_log(config: &Config) -> Option<edge::AccessLog> {
         LogFormat::Combined => edge::LogFormat::Combined,
     };
     let open = move || match &log.target {
-        // The descriptor is duplicated, so that closing the log leaves ours open.
-        LogTarget::Stdout => std::fs::OpenOptions::new().append(true).open("/dev/stdout"),
+        // Duplicated, not opened by name: whoever gave root up may not open it again.
+        LogTarget::Stdout => std::io::stdout()
+            .as_fd()
+            .try_clone_to_owned()
+            .map(std::fs::File::from),
         LogTarget::File(path) => std::fs::OpenOptions::new()
             .create(true)
             .append(true)

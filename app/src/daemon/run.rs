@@ -19,6 +19,9 @@ use crate::{Error, configuration, metrics};
 /// How often files on disk are looked at for changes.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How long callers of the control socket may take when the end has come.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// Runs an instance until it is told to stop.
 ///
 /// # Errors
@@ -206,7 +209,7 @@ fn announce(daemon: &Daemon) {
 
 /// Answers the control socket, `/metrics` and signals until told to stop.
 async fn serve(daemon: &Arc<Daemon>, control: Socket, arguments: &Arguments) -> Result<(), Error> {
-    let stop = Arc::new(Notify::new());
+    let (stop, closing) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let desk = Arc::new(Desk::new(
         Arc::clone(daemon),
         arguments.clone(),
@@ -215,7 +218,7 @@ async fn serve(daemon: &Arc<Daemon>, control: Socket, arguments: &Arguments) -> 
     let mut signals = Signals::new()?;
     let exposed = metrics::serve(Arc::clone(daemon));
     let (mut control, mut exposed) = (
-        Box::pin(control.serve(Arc::clone(&desk) as _)),
+        Box::pin(control.serve(Arc::clone(&desk) as _, Arc::clone(&closing))),
         Box::pin(exposed),
     );
     let mut files = Files::new(daemon, arguments);
@@ -233,7 +236,14 @@ async fn serve(daemon: &Arc<Daemon>, control: Socket, arguments: &Arguments) -> 
             }
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
-            () = stop.notified() => return Ok(()),
+            () = stop.notified() => {
+                // Whoever asked for the end hears that it comes.
+                closing.notify_one();
+                if tokio::time::timeout(FAREWELL, &mut control).await.is_err() {
+                    tracing::debug!("a control caller took too long");
+                }
+                return Ok(());
+            }
             _ = signals.hangup.recv() => {
                 daemon.reopen_log();
                 reload(&desk).await;

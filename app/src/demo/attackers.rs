@@ -7,8 +7,9 @@ use super::client::Client;
 
 /// The most requests one attacker makes before it gives up unbarred.
 const PATIENCE: usize = 400;
-/// How often it tries again after the first refusal.
-const RETRIES: usize = 5;
+/// How often it tries again after the first refusal; what the edge refuses by itself
+/// is barred when it comes ten times.
+const RETRIES: usize = 12;
 
 /// One kind of attack.
 #[derive(Clone, Copy, Debug)]
@@ -87,9 +88,9 @@ impl Attack {
     }
 }
 
-/// A refusal is a 403 or a closed door; the shop itself never answers so.
+/// A refusal is a 400, a 403, a 429 or a closed door; the shop itself never answers so.
 fn is_refusal(answer: &std::io::Result<u16>) -> bool {
-    matches!(answer, Err(_) | Ok(403 | 429))
+    matches!(answer, Err(_) | Ok(400 | 403 | 429))
 }
 
 fn guess_pages(client: &mut Client, turn: usize) -> std::io::Result<u16> {

@@ -145,10 +145,14 @@ impl Scene<'_> {
             out.paragraph(&seen, 13)?;
         }
         let (tone, line) = match (outcome.stopped, book.reaction(source)) {
+            (true, _) if outcome.let_through == 0 => (
+                Tone::Good,
+                "stopped: refused from the first request on, barred as it went on".to_owned(),
+            ),
             (true, Some(reaction)) => (
                 Tone::Good,
                 format!(
-                    "stopped after {} requests; first refusal {} after the deciding request",
+                    "stopped: request {} decided, the first refusal came {} later",
                     outcome.let_through,
                     Span(reaction)
                 ),

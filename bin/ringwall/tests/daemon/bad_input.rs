@@ -136,7 +136,7 @@ fn two_instances_do_not_share_a_state_directory() {
         .expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        !output.status.success() && said.contains("nother instance"),
+        !output.status.success() && said.contains("Another Ringwall"),
         "{said}"
     );
     assert_eq!(get_from([127, 0, 0, 1], instance.edge, "x").0, 200);

@@ -35,6 +35,7 @@ impl Field {
     fn make() -> Self {
         let (folder, network) = (Folder::make("field"), Network::make());
         let log = folder.file("site.log", "");
+        std::fs::create_dir(folder.0.join("log")).expect("a log folder can be made");
         let mut site = inside(&network.edge(), "python3");
         site.arg(concat!(
             env!("CARGO_MANIFEST_DIR"),
@@ -78,6 +79,9 @@ impl Field {
         let edge = self.network.edge();
         wait_for("the site through the edge", Duration::from_secs(20), || {
             let code = curl(&edge, &format!("http://{EDGE}:{PORT}/"));
+            if code != "200" {
+                println!("{code}: {}", self.said());
+            }
             (code == "200").then_some(())
         });
     }
