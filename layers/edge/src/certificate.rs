@@ -211,7 +211,7 @@ mod tests {
     fn a_bad_certificate_leaves_the_old_set_whole_and_shows_no_key() {
         let store = Certificates::new(provider());
         let good = self_signed(&[]).unwrap();
-        store.replace(&[good.clone()]).unwrap();
+        store.replace(core::slice::from_ref(&good)).unwrap();
         let other = self_signed(&[]).unwrap();
         let mixed = Certificate {
             key_pem: other.key_pem.clone(),

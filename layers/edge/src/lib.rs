@@ -31,7 +31,8 @@
 //! | [`error`] | [`EdgeError`] |
 //! | `accept` | a core's loop: accept, orders, sweep |
 //! | `connection` | one client connection: idle, head, refusal, linger |
-//! | `exchange` | one request: who, which site, gate, upstream, answer |
+//! | `exchange` | one request: who, which site, gate, then its turn |
+//! | `turn`, `story` | asked, answered, repeated or failed; what is told of it |
 //! | `relay`, `pump` | both directions of an exchange; one body |
 //! | `tunnel` | after an upgrade |
 //! | `upstream` | pool, health, connect |
@@ -63,7 +64,9 @@ mod pump;
 mod registry;
 mod relay;
 mod route;
+mod story;
 mod tunnel;
+mod turn;
 mod upstream;
 
 pub use certificate::{Certificate, self_signed};

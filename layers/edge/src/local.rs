@@ -198,6 +198,10 @@ pub(crate) fn now() -> Timestamp {
 
 /// Reusable head indexes, so that parsing allocates nothing.
 #[derive(Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "they are lent out one by one; a pointer moves cheaper than the index"
+)]
 pub(crate) struct Heads {
     requests: RefCell<Vec<Box<wire::RequestHead>>>,
     responses: RefCell<Vec<Box<wire::ResponseHead>>>,

@@ -25,16 +25,14 @@ pub(crate) struct Carried {
     pub(crate) down: u64,
 }
 
-/// Carries bytes until the tunnel ends. `early_up` and `early_down` were read
-/// already, behind the two heads.
+/// Carries bytes until the tunnel ends. What was read behind the two heads already
+/// goes first.
 pub(crate) async fn carry(
     core: &Core,
     line: &Line,
     idle: u32,
-    client: &mut Stream,
-    upstream: &mut TcpStream,
-    early_up: Vec<u8>,
-    early_down: Vec<u8>,
+    (client, upstream): (&mut Stream, &mut TcpStream),
+    [early_up, early_down]: [Vec<u8>; 2],
 ) -> Carried {
     line.enter(Phase::Tunnel, core.deadline(idle));
     let (mut up, mut down) = (Lane::new(early_up), Lane::new(early_down));

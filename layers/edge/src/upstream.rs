@@ -21,7 +21,7 @@ use vocab::{Timestamp, UpstreamAddr};
 
 use crate::io::Broken;
 use crate::local::Core;
-use crate::registry::Line;
+use crate::registry::{Cut, Line};
 use crate::route::{Plan, Route};
 
 /// A core's idle upstream connections.
@@ -135,7 +135,7 @@ pub(crate) enum NoLink {
     /// The last one tried did not answer in time.
     TimedOut,
     /// The client's connection was stopped meanwhile.
-    Stopped(Broken),
+    Stopped(Cut),
 }
 
 /// Opens or reuses a connection to one of the site's upstreams, in turn, those
@@ -183,7 +183,7 @@ pub(crate) async fn link(
                         reused: false,
                     });
                 }
-                Err(NoLink::Stopped(broken)) => return Err(NoLink::Stopped(broken)),
+                Err(NoLink::Stopped(cut)) => return Err(NoLink::Stopped(cut)),
                 Err(other) => failure = other,
             }
             core.counters.upstream_errors.one();
@@ -215,7 +215,7 @@ async fn connect(
             }
             Ok(socket)
         }
-        Err(Broken::Cut(crate::registry::Cut::Expired)) => {
+        Err(Broken::Cut(Cut::Expired | Cut::TooSlow)) => {
             line.forgive();
             Err(NoLink::TimedOut)
         }
@@ -223,6 +223,6 @@ async fn connect(
             tracing::debug!(upstream = %upstream.0, %error, "cannot connect to an upstream");
             Err(NoLink::Unreachable)
         }
-        Err(stopped) => Err(NoLink::Stopped(stopped)),
+        Err(Broken::Cut(cut)) => Err(NoLink::Stopped(cut)),
     }
 }

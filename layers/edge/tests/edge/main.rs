@@ -1,7 +1,12 @@
 //! The edge over real sockets on loopback.
 
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod living;
+#[cfg(test)]
 mod proxying;
+#[cfg(test)]
 mod tls;

@@ -1,0 +1,152 @@
+//! What is told of a request: to the observer, to the counters and in the log.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use vocab::{ClientAddr, HttpEvent, RefusedBy, Timestamp};
+use wire::{Request, Version};
+
+use crate::exchange::Visitor;
+use crate::local::{Refused, now};
+use crate::log;
+use crate::route::Route;
+
+/// One request's facts, gathered while it is served.
+pub(crate) struct Story<'a> {
+    pub(crate) id: u64,
+    pub(crate) started: Timestamp,
+    pub(crate) client: ClientAddr,
+    method: Cow<'a, str>,
+    target: Cow<'a, str>,
+    pub(crate) host: Cow<'a, str>,
+    user_agent: Cow<'a, str>,
+    referer: Cow<'a, str>,
+    version: Version,
+    pub(crate) site: Option<Arc<Route>>,
+    pub(crate) status: u16,
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    /// The rule that refused, would have, or cut the exchange short.
+    pub(crate) verdict: Cow<'static, str>,
+    pub(crate) upstream_micros: Option<u64>,
+}
+
+impl<'a> Story<'a> {
+    pub(crate) fn new(visitor: &Visitor<'_>, request: &Request<'a>, head_bytes: usize) -> Self {
+        let headers = request.headers();
+        let text = |id| {
+            headers
+                .first(id)
+                .map_or(Cow::Borrowed(""), wire::text::readable)
+        };
+        let client = if visitor.proxied {
+            crate::client::behind_proxy(visitor.peer.0.ip(), headers, visitor.plan)
+        } else {
+            ClientAddr::new(visitor.peer.0.ip())
+        };
+        Self {
+            id: visitor.core.request_id(),
+            started: now(),
+            client,
+            method: wire::text::readable(request.method_bytes()),
+            target: wire::text::readable(request.target()),
+            host: request
+                .host()
+                .map_or(Cow::Borrowed(""), |host| host.normal()),
+            user_agent: text(wire::HeaderId::UserAgent),
+            referer: text(wire::HeaderId::Referer),
+            version: request.version(),
+            site: None,
+            status: 0,
+            sent: 0,
+            received: head_bytes as u64,
+            verdict: Cow::Borrowed("pass"),
+            upstream_micros: None,
+        }
+    }
+
+    fn site_name(&self) -> &str {
+        self.site.as_ref().map_or("", |route| &route.site.name)
+    }
+
+    /// Tells the observer that the request was refused, or would have been.
+    pub(crate) fn refused(
+        &self,
+        visitor: &Visitor<'_>,
+        by: RefusedBy,
+        rule: &str,
+        status: u16,
+        observed: bool,
+    ) {
+        visitor.core.refused(&Refused {
+            time: self.started,
+            client: self.client,
+            site: self.site_name(),
+            by,
+            rule,
+            status,
+            request_id: self.id,
+            observed,
+        });
+    }
+
+    /// Tells the observer of an answer, before any of it is sent.
+    pub(crate) fn answered(&mut self, visitor: &Visitor<'_>, status: u16, body_bytes: Option<u64>) {
+        let time = now();
+        let took = time.since(self.started).as_micros();
+        self.status = status;
+        self.upstream_micros = Some(u64::try_from(took).unwrap_or(u64::MAX));
+        visitor.core.shared.observer.http(
+            visitor.core.number,
+            &HttpEvent {
+                time,
+                site: Cow::Borrowed(self.site_name()),
+                client: self.client,
+                method: Cow::Borrowed(&self.method),
+                target: Cow::Borrowed(&self.target),
+                version: self.version.number(),
+                host: Cow::Borrowed(&self.host),
+                status,
+                user_agent: Cow::Borrowed(&self.user_agent),
+                referer: Cow::Borrowed(&self.referer),
+                body_bytes,
+                tls: visitor.tls,
+                request_id: self.id,
+                session: false,
+            },
+        );
+    }
+
+    /// Counts and logs what was done.
+    pub(crate) fn record(&self, visitor: &Visitor<'_>) {
+        let core = visitor.core;
+        core.counters.status(self.status);
+        core.counters.bytes_in.add(self.received);
+        core.counters.bytes_out.add(self.sent);
+        let Some(log) = &core.log else { return };
+        let total = now().since(self.started).as_micros();
+        log.write(
+            &log::Entry {
+                time: self.started,
+                client: self.client.0,
+                peer: visitor.peer.0.ip(),
+                site: self.site_name(),
+                method: &self.method,
+                target: &self.target,
+                version: self.version.number(),
+                host: &self.host,
+                status: self.status,
+                sent: self.sent,
+                received: self.received,
+                referer: &self.referer,
+                user_agent: &self.user_agent,
+                request_id: self.id,
+                verdict: &self.verdict,
+                upstream_micros: self.upstream_micros,
+                total_micros: u64::try_from(total).unwrap_or(u64::MAX),
+                tls: visitor.tls,
+            },
+            &core.counters,
+        );
+    }
+}
