@@ -246,8 +246,10 @@ fn gobuster_and_hydra_are_banned_by_what_they_do_while_visitors_notice_nothing()
 
     let passwords: String = (0..500).map(|number| format!("summer{number}\n")).collect();
     let passwords = field.folder.file("passwords.txt", &passwords);
+    // Optional headers come before the sign of failure, and hydra wants colons escaped.
     let form = format!(
-        "/login:user=^USER^&password=^PASS^:F=Wrong user name:H=User-Agent\\: {BROWSER}:H={}",
+        "/login:user=^USER^&password=^PASS^:H=User-Agent\\: {}:H={}:F=Wrong user name",
+        BROWSER.replace(':', "\\:"),
         ACCEPT.replace(':', "\\:")
     );
     bounded(
