@@ -607,7 +607,7 @@ fn the_table_keeps_its_books_under_random_pours() {
 }
 
 #[test]
-#[ignore = "prints a figure; run by hand"]
+#[ignore = "#3: prints a figure; run by hand"]
 fn the_price_of_a_pour() {
     let bench = Bench::new(leaky(1_000_000, 1), Mode::Live);
     let mut event = Event::new("192.0.2.1", "/", at(0.0));
