@@ -366,7 +366,7 @@ fn volume_rules_alone_see_no_exploit() {
 }
 
 #[test]
-#[ignore = "prints a figure; run by hand"]
+#[ignore = "#3: prints a figure; run by hand"]
 fn the_price_of_an_ordinary_request() {
     let case = Case::default().times(2_000, |case, page| {
         case.get(4.0, format!("/article/{}?ref=list", page % 50), 200)
