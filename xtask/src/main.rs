@@ -6,7 +6,8 @@
 //! | [`packages`] | the one list of Debian packages that tests need, and why |
 //! | [`ci`] | format, lints, tidy, licences, then every test with nothing skipped |
 //! | [`tidy`] | the invariants of the house that a program can check |
-//! | [`outside`] | benchmarks and conformance suites, which are workspaces of their own |
+//! | [`bench`] | Ringwall beside its peers |
+//! | [`outside`] | conformance suites, which are a workspace of their own |
 
 #![expect(
     clippy::print_stdout,
@@ -14,6 +15,7 @@
     reason = "a tool for people at a terminal"
 )]
 
+mod bench;
 mod ci;
 mod outside;
 mod packages;
@@ -68,7 +70,7 @@ fn main() -> ExitCode {
         Command::Test { no_install, rest } => test::run(!no_install, &rest),
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
-        Command::Bench { suite, rest } => outside::bench(&suite, &rest),
+        Command::Bench { suite, rest } => bench::run(&suite, &rest),
         Command::Conformance { rest } => outside::conformance(&rest),
     };
     match done {

@@ -1,0 +1,447 @@
+//! Figures as Markdown, with what is behind said plainly.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::Measured;
+use super::idle::Memory;
+use super::reaction::Reactions;
+use super::rounds::{Row, Spread};
+use crate::run::root;
+
+/// What is between these is written by the benchmark.
+const BEGIN: &str = "<!-- figures of 'cargo xtask bench edge' -->\n";
+const END: &str = "<!-- end of figures -->\n";
+
+/// Where we want to be, as multiples of nginx's processor time a request.
+const TARGET_OFF: f64 = 1.6;
+const TARGET_ON: f64 = 2.0;
+/// Processor microseconds a request for limits and detection.
+const TARGET_PROTECTION: f64 = 3.0;
+/// MiB with all idle connections.
+const TARGET_IDLE: f64 = 80.0;
+
+/// How busy the machine was, as the kernel puts it.
+pub(super) fn load_average() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
+
+/// The whole report.
+pub(super) fn text(measured: &Measured, load_before: &str, took: Duration) -> Result<String> {
+    let mut out = String::new();
+    surroundings(&mut out, measured, load_before, took)?;
+    method(&mut out)?;
+    writeln!(out, "### Everything off: forwarding alone\n")?;
+    table(&mut out, &measured.off)?;
+    writeln!(out, "### Everything on: access log, limits, detection\n")?;
+    table(&mut out, &measured.on)?;
+    let bans = measured.bans;
+    writeln!(
+        out,
+        "Full book: {} bans, ordered one by one over the control socket and each on disk before it \
+         was acknowledged, in {:.1} s.\n",
+        bans.bans,
+        bans.took.as_secs_f64()
+    )?;
+    memory(&mut out, measured)?;
+    reactions(&mut out, measured)?;
+    verdict(&mut out, measured)?;
+    Ok(out)
+}
+
+fn surroundings(
+    out: &mut String,
+    measured: &Measured,
+    load_before: &str,
+    took: Duration,
+) -> Result<()> {
+    let processor = field("/proc/cpuinfo", "model name");
+    let memory = field("/proc/meminfo", "MemTotal");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let debian = fs::read_to_string("/etc/debian_version").unwrap_or_default();
+    writeln!(
+        out,
+        "Measured {} in {:.0} s.\n",
+        said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
+        took.as_secs_f64()
+    )?;
+    writeln!(out, "| | |\n|---|---|")?;
+    writeln!(out, "| machine | {processor}, {cores} cores, {memory} |")?;
+    writeln!(
+        out,
+        "| kernel | {}, Debian {} |",
+        kernel.trim(),
+        debian.trim()
+    )?;
+    writeln!(
+        out,
+        "| Ringwall | {}, {} |",
+        commit(),
+        said("rustc", &["--version"])
+    )?;
+    writeln!(out, "| nginx | {} |", version("nginx", "-v", "nginx/"))?;
+    writeln!(
+        out,
+        "| HAProxy | {} |",
+        version("haproxy", "-v", "version ")
+    )?;
+    writeln!(out, "| wrk | {} |", version("wrk", "-v", "wrk "))?;
+    writeln!(
+        out,
+        "| load average | {load_before} before, {} after |",
+        load_average()
+    )?;
+    writeln!(
+        out,
+        "| rounds | {} of {} s each |\n",
+        measured.scale.rounds, measured.scale.seconds
+    )?;
+    Ok(())
+}
+
+fn method(out: &mut String) -> Result<()> {
+    writeln!(
+        out,
+        "Method: everything on loopback, plain HTTP/1.1, kept-alive connections. The proxy has one worker, \
+         pinned to core 0; `wrk -t1 -c32` and the upstream (nginx, 1 KiB from `return 200`) are pinned to core 1. \
+         Requests carry a browser's headers and all ask for the same page. Processor time is what \
+         `/proc/PID/stat` counts for all processes of a proxy (Ringwall's helper included) while wrk runs, divided \
+         by the requests that wrk counted. Contenders take turns in every round, in changing order; figures are \
+         medians over the rounds, ratios medians of the rounds' ratios. A run in which any answer is not 2xx fails. \
+         Latencies are those of a saturated proxy and hide coordinated omission: compare them, do not quote them.\n"
+    )?;
+    writeln!(
+        out,
+        "\"Off\": no log, no limits, no detection; Ringwall is paused. \"On\": an access log in the combined format \
+         to a file (nginx and Ringwall write every 64 KiB or second; HAProxy has no buffered file log and writes \
+         line by line to its standard output, which is a file; its format is its own), request and connection \
+         limits by address that are never reached (`limit_req` and `limit_conn`; a stick table; \
+         Ringwall's own), and with Ringwall its own rules: neither of the others detects anything. \
+         \"Log only\" is Ringwall with the log, paused and without detection. One page for all requests is \
+         the kindest case for detection's distinct counts.\n"
+    )?;
+    Ok(())
+}
+
+fn table(out: &mut String, rows: &[Row]) -> Result<()> {
+    writeln!(
+        out,
+        "| proxy | CPU µs/request | of it user | × nginx (middle half) | requests/s | p50 µs | p99 µs | RSS MiB |\n\
+         |---|---|---|---|---|---|---|---|"
+    )?;
+    for row in rows {
+        writeln!(
+            out,
+            "| {} | {:.2} | {:.2} | {:.2} ({:.2} to {:.2}) | {:.0} | {:.0} | {:.0} | {:.1} |",
+            row.name,
+            row.cpu.median,
+            row.user,
+            row.ratio.median,
+            row.ratio.lower,
+            row.ratio.upper,
+            row.per_second,
+            row.p50,
+            row.p99,
+            row.resident
+        )?;
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+fn memory(out: &mut String, measured: &Measured) -> Result<()> {
+    let (idle, active) = (measured.scale.idle, measured.scale.active);
+    writeln!(
+        out,
+        "### Memory: {idle} idle connections, then {active} busy ones beside them\n\n\
+         Resident MiB of all processes of a proxy, everything on. Each idle connection has made one request. What \
+         the kernel holds for sockets is not counted for anybody.\n\n\
+         | proxy | before | idle | KiB a connection | busy |\n|---|---|---|---|---|"
+    )?;
+    for one in &measured.memory {
+        let each = (one.idle - one.before) * 1024.0 / idle as f64;
+        let Memory {
+            name,
+            before,
+            idle,
+            active,
+        } = one;
+        writeln!(
+            out,
+            "| {name} | {before:.1} | {idle:.1} | {each:.2} | {active:.1} |"
+        )?;
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+fn reactions(out: &mut String, measured: &Measured) -> Result<()> {
+    writeln!(
+        out,
+        "### From the deciding request to the first refusal\n\n\
+         Sources of their own on loopback ask for one secret file after the other on one kept-alive connection, \
+         without a pause. Measured by the client, from the end of the deciding answer to the end of the refusal; \
+         beside it an ordinary request on the same connections. A refusal may be the end of the connection instead of an \
+         answer, since a ban closes what is open; then the source comes back at once on a new connection, \
+         which must be refused too. \"Under load\": while wrk keeps the core busy.\n\n\
+         | | sources | p50 µs | p99 µs | most µs | an ordinary request µs | let through | connection closed | refused anew |\n\
+         |---|---|---|---|---|---|---|---|---|"
+    )?;
+    for (name, one) in [("alone", measured.calm), ("under load", measured.loaded)] {
+        let Reactions {
+            sources,
+            p50,
+            p99,
+            most,
+            ordinary,
+            through,
+            closed,
+            anew,
+        } = one;
+        let through = if through.0 == through.1 {
+            format!("{} each", through.0)
+        } else {
+            format!("{} to {}", through.0, through.1)
+        };
+        writeln!(
+            out,
+            "| {name} | {sources} | {p50:.0} | {p99:.0} | {most:.0} | {ordinary:.0} | {through} | {closed} | {anew} |"
+        )?;
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+/// An aim and what was reached.
+struct Aim {
+    what: String,
+    reached: Spread,
+    most: f64,
+    unit: &'static str,
+}
+
+fn aims(measured: &Measured) -> Vec<Aim> {
+    let find = |rows: &[Row], name: &str| rows.iter().find(|row| row.name == name).cloned();
+    let mut aims = Vec::new();
+    let mut aim = |what: String, reached: Spread, most: f64, unit: &'static str| {
+        aims.push(Aim {
+            what,
+            reached,
+            most,
+            unit,
+        });
+    };
+    let on = find(&measured.on, "ringwall");
+    if let Some(off) = find(&measured.off, "ringwall") {
+        let what = "CPU a request, everything off, beside nginx".to_owned();
+        aim(what, off.ratio, TARGET_OFF, "×");
+    }
+    if let Some(on) = &on {
+        let what = "CPU a request, everything on, beside nginx".to_owned();
+        aim(what, on.ratio, TARGET_ON, "×");
+    }
+    let logged = find(&measured.on, "ringwall, log only");
+    let full = find(&measured.on, "ringwall, full book");
+    if let (Some(logged), Some(on), Some(full)) = (&logged, &on, &full) {
+        let what = "CPU a request for limits and detection".to_owned();
+        aim(what, dearer(on, logged), TARGET_PROTECTION, "µs");
+        let what = format!("the same with {} bans", measured.bans.bans);
+        aim(what, dearer(full, logged), TARGET_PROTECTION, "µs");
+    }
+    if let Some(own) = measured.memory.iter().find(|one| one.name == "ringwall") {
+        let what = format!("memory with {} idle connections", measured.scale.idle);
+        aim(what, Spread::of(&[own.idle]), TARGET_IDLE, "MiB");
+    }
+    aims
+}
+
+/// Each aim with what was reached, then where a peer is better.
+fn verdict(out: &mut String, measured: &Measured) -> Result<()> {
+    writeln!(
+        out,
+        "### Against the aims\n\n| | at most | reached (middle half) | |\n|---|---|---|---|"
+    )?;
+    for aim in aims(measured) {
+        let Aim {
+            what,
+            reached,
+            most,
+            unit,
+        } = aim;
+        let word = if reached.median <= most {
+            "held"
+        } else {
+            "**missed**"
+        };
+        writeln!(
+            out,
+            "| {what} | {most} {unit} | {:.2} {unit} ({:.2} to {:.2}) | {word} |",
+            reached.median, reached.lower, reached.upper
+        )?;
+    }
+    writeln!(out, "\nWorse than a peer:\n")?;
+    let found = worse(measured);
+    if found.is_empty() {
+        writeln!(out, "- nothing that was measured here.")?;
+    }
+    for sentence in found {
+        writeln!(out, "- {sentence}")?;
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+/// What `dear` costs more than `cheap`, round by round.
+fn dearer(dear: &Row, cheap: &Row) -> Spread {
+    let rounds = dear.each.iter().zip(&cheap.each);
+    let more: Vec<f64> = rounds.map(|(dear, cheap)| dear - cheap).collect();
+    Spread::of(&more)
+}
+
+/// `own` beside `peer`, round by round.
+fn times(own: &Row, peer: &Row) -> Spread {
+    let rounds = own.each.iter().zip(&peer.each);
+    let ratios: Vec<f64> = rounds.map(|(own, peer)| own / peer).collect();
+    Spread::of(&ratios)
+}
+
+fn worse(measured: &Measured) -> Vec<String> {
+    let mut found = Vec::new();
+    for (when, rows) in [
+        ("Everything off", &measured.off),
+        ("Everything on", &measured.on),
+    ] {
+        let Some(own) = rows.iter().find(|row| row.name == "ringwall") else {
+            continue;
+        };
+        for peer in rows.iter().filter(|row| !row.name.starts_with("ringwall")) {
+            let mut points = Vec::new();
+            let figures = [
+                ("processor time a request", times(own, peer).median, 1.0),
+                ("p50 latency", own.p50, peer.p50),
+                ("p99 latency", own.p99, peer.p99),
+                ("memory", own.resident, peer.resident),
+            ];
+            for (what, mine, theirs) in figures {
+                if mine > theirs {
+                    points.push(format!("{:.2} × its {what}", mine / theirs));
+                }
+            }
+            if !points.is_empty() {
+                found.push(format!(
+                    "{when}, beside {}: {}.",
+                    peer.name,
+                    points.join(", ")
+                ));
+            }
+        }
+    }
+    let Some(own) = measured.memory.iter().find(|one| one.name == "ringwall") else {
+        return found;
+    };
+    for peer in measured.memory.iter().filter(|one| one.name != own.name) {
+        if own.idle > peer.idle {
+            found.push(format!(
+                "With idle connections, beside {}: {:.1} MiB to its {:.1}.",
+                peer.name, own.idle, peer.idle
+            ));
+        }
+    }
+    found
+}
+
+/// Puts the figures into the file, leaving what people wrote around them.
+pub(super) fn write(file: &Path, figures: &str) -> Result<()> {
+    let old = fs::read_to_string(file).unwrap_or_default();
+    let new = replaced(&old, figures);
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("Cannot make {}.", folder.display()))?;
+    }
+    fs::write(file, new).with_context(|| format!("Cannot write {}.", file.display()))?;
+    println!("Written to {}.", file.display());
+    Ok(())
+}
+
+fn replaced(old: &str, figures: &str) -> String {
+    let (before, after) = match (old.split_once(BEGIN), old.split_once(END)) {
+        (Some((before, _)), Some((_, after))) => (before.to_owned(), after),
+        _ if old.is_empty() => ("# Benchmarks\n\n## The edge\n\n".to_owned(), ""),
+        _ => (format!("{}\n\n", old.trim_end()), ""),
+    };
+    format!("{before}{BEGIN}\n{figures}{END}{after}")
+}
+
+fn field(file: &str, key: &str) -> String {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(key));
+    line.map_or_else(String::new, |rest| {
+        rest.trim_start_matches([' ', '\t', ':']).to_owned()
+    })
+}
+
+/// What a program prints, on either stream.
+fn said(program: &str, words: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(words)
+        .current_dir(root())
+        .output();
+    let Ok(output) = output else {
+        return String::new();
+    };
+    let both = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&both).trim().to_owned()
+}
+
+/// The word behind `marker` in what a program says about itself.
+fn version(program: &str, flag: &str, marker: &str) -> String {
+    let program = crate::run::find(program).unwrap_or_default();
+    let text = said(&program.to_string_lossy(), &[flag]);
+    let rest = text.split_once(marker).map_or("", |(_, rest)| rest);
+    rest.split_whitespace()
+        .next()
+        .unwrap_or("unknown")
+        .to_owned()
+}
+
+fn commit() -> String {
+    let commit = said("git", &["rev-parse", "--short", "HEAD"]);
+    let changed = said(
+        "git",
+        &[
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            "*.rs",
+            "Cargo.toml",
+        ],
+    );
+    if changed.is_empty() {
+        format!("commit {commit}")
+    } else {
+        format!("commit {commit} with changes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_replace_figures_and_nothing_else() {
+        let first = replaced("", "one\n");
+        assert!(first.contains("one\n") && first.starts_with("# Benchmarks"));
+        let edited = format!("{}by hand\n", first.replace("# Benchmarks", "# Ours"));
+        let second = replaced(&edited, "two\n");
+        assert!(second.contains("two\n") && !second.contains("one\n"));
+        assert!(second.starts_with("# Ours") && second.ends_with("by hand\n"));
+        assert!(replaced("# Other\n", "one\n").starts_with("# Other\n\n"));
+    }
+}
