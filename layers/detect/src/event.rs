@@ -57,6 +57,8 @@ pub struct Event {
     pub time: Timestamp,
     /// Whether a whitelist exempts it.
     pub whitelisted: bool,
+    /// How often a filter changed it, over its life.
+    pub(crate) effects: u64,
     /// Values that were not set because the event was full, over its life.
     pub refused: u64,
 }

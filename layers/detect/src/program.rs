@@ -287,6 +287,7 @@ impl Program {
         self.sieve
             .choose(&scratch.event, trace.is_some(), &mut scratch.chosen);
         let mut from = 0;
+        let mut effects = scratch.event.effects;
         while let Some((at, scenario)) = scratch.chosen.next(from, &self.scenarios) {
             from = at + 1;
             let mut env = EventEnv {
@@ -329,7 +330,8 @@ impl Program {
                 scratch.counted.errors += 1;
                 break;
             }
-            if !scenario.filter.is_pure() {
+            if scratch.event.effects != effects {
+                effects = scratch.event.effects;
                 // What it changed may matter to those that follow.
                 self.sieve
                     .choose(&scratch.event, trace.is_some(), &mut scratch.chosen);

@@ -160,6 +160,7 @@ impl Env for EventEnv<'_> {
 
     fn apply(&mut self, effect: Effect<'_>) -> Result<(), EvalError> {
         let slots = &self.ground.slots;
+        self.event.effects += 1;
         match effect {
             Effect::SetMeta { key, value } => self.event.set_named(slots, Space::Meta, key, value),
             Effect::SetParsed { key, value } => {

@@ -7,7 +7,9 @@
 //! promises that. Assumes: facts are cheap; conditions that would need too many are
 //! weakened, which lets more scenarios through and none fewer.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::automaton::Automaton;
+use aho_corasick::dfa::DFA;
+use aho_corasick::{Anchored, MatchKind};
 use expr::{DataSearch, Need, SearchTest, SlotId};
 
 use super::scenario::Scenario;
@@ -39,7 +41,7 @@ type TextFact = (SlotId, Vec<Box<[u8]>>, usize);
 #[derive(Debug)]
 struct Words {
     slot: SlotId,
-    automaton: Option<AhoCorasick>,
+    automaton: Option<DFA>,
     /// The fact behind each word, in the automaton's order.
     facts: Vec<usize>,
 }
@@ -136,9 +138,18 @@ impl Words {
         if text.is_empty() {
             return;
         }
-        for found in automaton.find_overlapping_iter(text) {
-            if let Some(fact) = self.facts.get(found.pattern().as_usize()) {
-                set(facts, *fact);
+        let Ok(mut state) = automaton.start_state(Anchored::No) else {
+            return;
+        };
+        for byte in text {
+            state = automaton.next_state(Anchored::No, state, *byte);
+            if automaton.is_special(state) && automaton.is_match(state) {
+                for place in 0..automaton.match_len(state) {
+                    let word = automaton.match_pattern(state, place).as_usize();
+                    if let Some(fact) = self.facts.get(word) {
+                        set(facts, *fact);
+                    }
+                }
             }
         }
     }
@@ -175,10 +186,9 @@ struct WordList {
 
 impl WordList {
     fn build(self) -> Words {
-        let automaton = AhoCorasick::builder()
+        let automaton = DFA::builder()
             .match_kind(MatchKind::Standard)
             .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
             .build(&self.words)
             .ok();
         Words {
