@@ -134,6 +134,12 @@ fn text(daemon: &Daemon) -> String {
         "Connections that ended in a defect",
         stats.panics,
     );
+    decisions(daemon, &mut page);
+    page.0
+}
+
+/// What detection, the book and the store did.
+fn decisions(daemon: &Daemon, page: &mut Page) {
     let counts = daemon.watch().counts();
     let (events, failed) = daemon.watch().looked_at();
     page.count("detect_events_total", "Events looked at", events);
@@ -164,7 +170,6 @@ fn text(daemon: &Daemon) -> String {
         u64::from(health.is_healthy()),
     );
     page.gauge("store_queued", "Writes that wait", health.queued as u64);
-    page.0
 }
 
 #[derive(Default)]

@@ -100,10 +100,7 @@ pub fn choose(chosen: &Chosen) -> Result<Rulebook, Error> {
 
 fn compile(mut set: RuleSet, data: &DataSet, live: bool) -> Rulebook {
     let mut faults = std::mem::take(&mut set.faults);
-    let options = Options {
-        live,
-        ..Options::default()
-    };
+    let options = Options { live };
     let (program, broken) = Program::build(&set, data, &options);
     faults.extend(broken);
     Rulebook {

@@ -161,6 +161,7 @@ pub fn profiles(config: &Config, local_alert_only: bool) -> respond::Profiles {
 
 fn one(number: usize, profile: &Profile) -> respond::Profile {
     let escalation = (profile.escalation > 1.0).then_some(respond::Escalation {
+        factor: profile.escalation,
         longest: profile.cap,
         half_life: profile.forget_after / 3,
         forget: profile.forget_after,

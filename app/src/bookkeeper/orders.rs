@@ -264,7 +264,7 @@ impl Bookkeeper {
             match crate::surroundings::resolve(&name) {
                 Ok(ranges) => self.learn(&name, &ranges),
                 Err(error) => {
-                    tracing::warn!(%name, %error, "host name not resolved, last answer kept")
+                    tracing::warn!(%name, %error, "host name not resolved, last answer kept");
                 }
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! A source has a level. Each earlier decision that restrained it raises the level by one; each
 //! full `half_life` that it then stayed quiet halves it, rounded down; after `forget` of quiet it
-//! is zero. The ban is `base` doubled once per level, never longer than `longest`.
+//! is zero. The ban is `base` times `factor` once per level (doubled by default), never longer than `longest`.
 //!
 //! Quiet is counted from the end of a ban, not from its start, since a barred source has no
 //! choice. Decisions made while another one on the same source is in force (overlapping ones, a
@@ -15,8 +15,11 @@ use book::{Force, Past};
 use vocab::Timestamp;
 
 /// How durations grow and shrink.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Escalation {
+    /// What each level multiplies the ban's length by; 1 to 100, what lies outside is
+    /// taken as the nearer of the two.
+    pub factor: f64,
     /// The longest ban.
     pub longest: Duration,
     /// Quiet that halves the level.
@@ -30,6 +33,7 @@ impl Default for Escalation {
     /// within seconds. Halved by each 10 quiet days, forgotten after 30.
     fn default() -> Self {
         Self {
+            factor: 2.0,
             longest: Duration::from_secs(7 * 86_400),
             half_life: Duration::from_secs(10 * 86_400),
             forget: Duration::from_secs(30 * 86_400),
@@ -68,8 +72,15 @@ impl Escalation {
     /// How long a source of this level is restrained.
     #[must_use]
     pub fn lasts(&self, base: Duration, level: u32) -> Duration {
-        let factor = 1_u32.checked_shl(level).unwrap_or(u32::MAX);
-        base.saturating_mul(factor).min(self.longest.max(base))
+        let longest = self.longest.max(base);
+        let level = i32::try_from(level).unwrap_or(i32::MAX);
+        // The product may be infinite, which is longer than the longest, too.
+        let seconds = base.as_secs_f64() * self.factor.clamp(1.0, 100.0).powi(level);
+        if seconds < longest.as_secs_f64() {
+            Duration::from_secs_f64(seconds)
+        } else {
+            longest
+        }
     }
 
     fn decayed(&self, level: u32, quiet: Duration) -> u32 {

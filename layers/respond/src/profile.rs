@@ -36,7 +36,7 @@ pub struct Label {
 }
 
 /// What is asked for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Remedy {
     /// What is to be done.
     pub kind: Kind,
@@ -47,7 +47,7 @@ pub struct Remedy {
 }
 
 /// One profile.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Profile {
     /// Its name, for people.
     pub name: String,
@@ -69,7 +69,7 @@ pub enum Volume {
 }
 
 /// The profiles in their order.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Profiles {
     /// In order.
     pub profiles: Vec<Profile>,

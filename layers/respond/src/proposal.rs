@@ -44,7 +44,7 @@ impl fmt::Display for Because {
             Self::Remedy { profile } => write!(f, "profile '{profile}' asks for it"),
             Self::Repeated { profile, level, base } => write!(
                 f,
-                "profile '{profile}' asks for {}, doubled {level} times because the source did it before",
+                "profile '{profile}' asks for {}, longer by {level} levels because the source did it before",
                 Span(*base)
             ),
             Self::Simulated => f.write_str("shown only, because the scenario runs in simulation"),

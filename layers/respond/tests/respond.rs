@@ -248,6 +248,24 @@ fn time_doubles_up_to_a_week() {
             "{level}"
         );
     }
+    for (factor, level, hours) in [
+        (1.0, 9, 4),
+        (3.0, 2, 36),
+        (1.5, 2, 9),
+        (0.0, 3, 4),
+        (1e9, 1, 168),
+        (f64::NAN, 1, 168),
+    ] {
+        let escalation = Escalation {
+            factor,
+            ..escalation
+        };
+        assert_eq!(
+            escalation.lasts(base, level),
+            Duration::from_secs(hours * HOUR),
+            "{factor}^{level}"
+        );
+    }
     let long = Duration::from_secs(30 * DAY);
     assert_eq!(
         escalation.lasts(long, 0),

@@ -1,6 +1,14 @@
 //! The binary as an operator meets it: start, wrong configurations, reloads, kill -9,
 //! a dead helper, a dead upstream, the demo.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test's helpers fail by panicking and say what they measured"
+)]
+
 mod bad_input;
 mod instance;
 #[path = "../support/mod.rs"]

@@ -1,6 +1,14 @@
 //! The closed loop with tools that nobody here wrote, in network namespaces:
 //! gobuster and hydra attack with a browser's headers, curl and wrk visit.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test's helpers fail by panicking and say what they measured"
+)]
+
 mod network;
 #[path = "../support/mod.rs"]
 mod support;
@@ -181,6 +189,10 @@ fn ready() -> bool {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story from the first visitor to the drain"
+)]
 fn gobuster_and_hydra_are_banned_by_what_they_do_while_visitors_notice_nothing() {
     if !ready() {
         return;

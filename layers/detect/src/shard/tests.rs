@@ -605,20 +605,3 @@ fn the_table_keeps_its_books_under_random_pours() {
     assert_eq!((counts.buckets, counts.bytes), (0, 0), "{counts:?}");
     assert!(counts.evicted > 0 && counts.suppressed > 0 && counts.alerts > 0);
 }
-
-#[test]
-#[ignore = "#3: prints a figure; run by hand"]
-fn the_price_of_a_pour() {
-    let bench = Bench::new(leaky(1_000_000, 1), Mode::Live);
-    let mut event = Event::new("192.0.2.1", "/", at(0.0));
-    event.keep();
-    let mut alerts = Vec::new();
-    let pour = [pour(0, "192.0.2.1")];
-    let started = std::time::Instant::now();
-    for _ in 0..1_000_000 {
-        bench
-            .shards
-            .apply(&bench.specs, &pour, &mut event, at(0.0), &mut alerts);
-    }
-    println!("{:?} a pour", started.elapsed() / 1_000_000);
-}

@@ -364,17 +364,3 @@ fn volume_rules_alone_see_no_exploit() {
         }
     }
 }
-
-#[test]
-#[ignore = "#3: prints a figure; run by hand"]
-fn the_price_of_an_ordinary_request() {
-    let case = Case::default().times(2_000, |case, page| {
-        case.get(4.0, format!("/article/{}?ref=list", page % 50), 200)
-            .assets()
-    });
-    live(&case, "203.0.113.5");
-    let started = std::time::Instant::now();
-    live(&case, "203.0.113.5");
-    let each = started.elapsed() / u32::try_from(case.visits.len()).unwrap();
-    println!("{each:?} a request with all of our rules");
-}
