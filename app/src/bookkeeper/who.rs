@@ -60,23 +60,30 @@ impl Spared {
         self
     }
 
-    /// Every range that is never barred, with the reason.
+    /// Every range that is never barred on this host, with the reason.
+    #[must_use]
+    pub fn protected(&self) -> Protected {
+        self.protected_on(&surroundings::own_addresses(), &surroundings::gateways())
+    }
+
+    /// The same on a host with these addresses and gateways.
     ///
     /// Loopback upstreams and own addresses are spared one by one: 127.0.0.1 being
     /// ours says nothing about who else uses 127.0.0.0/8.
-    #[must_use]
-    pub fn protected(&self) -> Protected {
-        let hosts = |addresses: Vec<IpAddr>, role| {
-            addresses
-                .into_iter()
-                .map(move |address| (Cidr::host(address), role))
+    fn protected_on(&self, own: &[IpAddr], gateways: &[IpAddr]) -> Protected {
+        let hosts = |addresses: &[IpAddr], role| {
+            let ranges: Vec<_> = addresses
+                .iter()
+                .map(|address| (Cidr::host(*address), role))
+                .collect();
+            ranges
         };
-        let configured = self.never_ban.iter().flat_map(|who| self.ranges(who));
+        let configured = self.never_ban.iter().flat_map(|who| self.ranges(who, own));
         let ranges = configured
             .map(|range| (range, Role::NeverBan))
-            .chain(hosts(surroundings::own_addresses(), Role::Own))
-            .chain(hosts(surroundings::gateways(), Role::Gateway))
-            .chain(hosts(self.upstreams.clone(), Role::Upstream))
+            .chain(hosts(own, Role::Own))
+            .chain(hosts(gateways, Role::Gateway))
+            .chain(hosts(&self.upstreams, Role::Upstream))
             .chain(
                 self.proxies
                     .iter()
@@ -85,16 +92,13 @@ impl Spared {
         Protected::new(ranges)
     }
 
-    fn ranges(&self, who: &NeverBan) -> Vec<Cidr> {
+    fn ranges(&self, who: &NeverBan, own: &[IpAddr]) -> Vec<Cidr> {
         match who {
             NeverBan::Range(range) => vec![*range],
             NeverBan::Name(name) => self.names.get(name).cloned().unwrap_or_default(),
             NeverBan::Lan => Preset::Lan.known(),
             NeverBan::Vpn => Preset::Vpn.known(),
-            NeverBan::Wan => surroundings::own_addresses()
-                .into_iter()
-                .map(Cidr::host)
-                .collect(),
+            NeverBan::Wan => own.iter().copied().map(Cidr::host).collect(),
         }
     }
 }
@@ -122,13 +126,19 @@ mod tests {
             NeverBan::Name("office.example".into()),
         ];
         let mut spared = Spared::new(&never, vec!["198.51.100.9".parse().unwrap()], &proxies);
+        let own: [IpAddr; 1] = ["192.0.2.30".parse().unwrap()];
+        let gateway: [IpAddr; 1] = ["192.0.2.254".parse().unwrap()];
         let spares = |spared: &Spared, text: &str| {
-            spared
-                .protected()
-                .overlapping(text.parse().unwrap())
-                .is_some()
+            let protected = spared.protected_on(&own, &gateway);
+            protected.overlapping(text.parse().unwrap()).is_some()
         };
-        for address in ["192.0.2.1", "198.51.100.9", "203.0.113.3"] {
+        for address in [
+            "192.0.2.1",
+            "198.51.100.9",
+            "203.0.113.3",
+            "192.0.2.30",
+            "192.0.2.254",
+        ] {
             assert!(spares(&spared, address), "{address}");
         }
         for address in [
@@ -138,11 +148,7 @@ mod tests {
             "127.0.2.1",
             "10.0.0.1",
         ] {
-            assert!(
-                !spares(&spared, address)
-                    || surroundings::gateways().contains(&address.parse().unwrap()),
-                "DENY {address}"
-            );
+            assert!(!spares(&spared, address), "DENY {address}");
         }
         spared.resolved("office.example", vec!["192.0.2.200".parse().unwrap()]);
         spared.resolved("office.example", Vec::new());

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use supervise::Stop;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::protocol::{Answer, Ask, MAX_LINE, Question, VERSION};
@@ -76,8 +77,8 @@ impl Socket {
         })
     }
 
-    /// Serves callers until `closing`; those that asked before get their answers.
-    pub async fn serve(self, oracle: Arc<dyn Oracle>, closing: Arc<Notify>) {
+    /// Serves callers until asked to stop; those that asked before get their answers.
+    pub async fn serve(self, oracle: Arc<dyn Oracle>, mut stop: Stop) {
         let permits = Arc::new(Semaphore::new(CALLERS));
         let mut callers = JoinSet::new();
         loop {
@@ -87,7 +88,7 @@ impl Socket {
             let stream = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 Some(_) = callers.join_next(), if !callers.is_empty() => continue,
-                () = closing.notified() => break,
+                () = stop.asked() => break,
             };
             match stream {
                 Ok((stream, _)) => {

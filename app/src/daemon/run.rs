@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use config::snapshot::LogTarget;
 use config::{Arguments, Config};
 use host::{Confinement, FileRule, ListenerRule, Policy, Reach, TcpBind};
+use supervise::Crew;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -19,6 +20,8 @@ use crate::{Error, configuration, metrics};
 /// How often files on disk are looked at for changes.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// The task without which the instance cannot be steered.
+const CONTROL: &str = "control socket";
 /// How long callers of the control socket may take when the end has come.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -209,51 +212,63 @@ fn announce(daemon: &Daemon) {
 
 /// Answers the control socket, `/metrics` and signals until told to stop.
 async fn serve(daemon: &Arc<Daemon>, control: Socket, arguments: &Arguments) -> Result<(), Error> {
-    let (stop, closing) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let down = Arc::new(Notify::new());
     let desk = Arc::new(Desk::new(
         Arc::clone(daemon),
         arguments.clone(),
-        Arc::clone(&stop),
+        Arc::clone(&down),
     ));
     let mut signals = Signals::new()?;
-    let exposed = metrics::serve(Arc::clone(daemon));
-    let (mut control, mut exposed) = (
-        Box::pin(control.serve(Arc::clone(&desk) as _, Arc::clone(&closing))),
-        Box::pin(exposed),
-    );
+    let mut crew = Crew::new("control");
+    let (oracle, figures) = (Arc::clone(&desk), Arc::clone(daemon));
+    crew.spawn(CONTROL, |stop| control.serve(oracle, stop));
+    crew.spawn("metrics", |mut stop| async move {
+        if let Some(Err(error)) = stop.or(metrics::serve(figures)).await {
+            tracing::warn!(%error, "metrics are not served");
+        }
+    });
+    let outcome = attend(daemon, &desk, &mut signals, &mut crew, &down, arguments).await;
+    // Whoever asked for the end hears that it comes.
+    let report = crew.drain(FAREWELL).await;
+    if !report.is_clean() {
+        tracing::warn!(?report, "control tasks did not end by themselves");
+    }
+    outcome
+}
+
+/// Waits for signals, changed files and the end.
+async fn attend(
+    daemon: &Arc<Daemon>,
+    desk: &Arc<Desk>,
+    signals: &mut Signals,
+    crew: &mut Crew,
+    down: &Notify,
+    arguments: &Arguments,
+) -> Result<(), Error> {
     let mut files = Files::new(daemon, arguments);
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut metrics_ended = false;
     loop {
         tokio::select! {
-            () = &mut control => return Err(Error::Operator("The control socket ended.".to_owned())),
-            outcome = &mut exposed, if !metrics_ended => {
-                metrics_ended = true;
-                if let Err(error) = outcome {
-                    tracing::warn!(%error, "metrics are not served");
+            Some((task, ending)) = crew.next_end() => {
+                tracing::info!(%task, ?ending, "task ended");
+                if task == CONTROL {
+                    return Err(Error::Operator("The control socket ended; the log says why.".to_owned()));
                 }
             }
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
-            () = stop.notified() => {
-                // Whoever asked for the end hears that it comes.
-                closing.notify_one();
-                if tokio::time::timeout(FAREWELL, &mut control).await.is_err() {
-                    tracing::debug!("a control caller took too long");
-                }
-                return Ok(());
-            }
+            () = down.notified() => return Ok(()),
             _ = signals.hangup.recv() => {
                 daemon.reopen_log();
-                reload(&desk).await;
+                reload(desk).await;
             }
             _ = look.tick() => {
                 if !daemon.is_alive() {
                     return Err(Error::Operator("An edge core ended; the log says why. Start again.".to_owned()));
                 }
                 match files.changed() {
-                    Some(Changed::Configuration) => reload(&desk).await,
+                    Some(Changed::Configuration) => reload(desk).await,
                     Some(Changed::Certificate) => {
                         let daemon = Arc::clone(daemon);
                         report(tokio::task::spawn_blocking(move || daemon.refresh_certificates()).await);
