@@ -11,17 +11,26 @@ use crate::support::{self, Folder, RINGWALL, Running, wait_for};
 
 /// An upstream that answers every request with `200` and its name.
 pub fn upstream(name: &'static str) -> SocketAddr {
+    serve("200 OK", name)
+}
+
+/// An upstream that knows no page at all.
+pub fn missing_pages() -> SocketAddr {
+    serve("404 Not Found", "nothing here")
+}
+
+fn serve(status: &'static str, name: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            thread::spawn(move || answer(stream, name));
+            thread::spawn(move || answer(stream, status, name));
         }
     });
     address
 }
 
-fn answer(mut stream: TcpStream, name: &str) {
+fn answer(mut stream: TcpStream, status: &str, name: &str) {
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];
     while let Ok(read @ 1..) = stream.read(&mut buffer) {
@@ -29,7 +38,7 @@ fn answer(mut stream: TcpStream, name: &str) {
         while let Some(end) = seen.windows(4).position(|four| four == b"\r\n\r\n") {
             seen.drain(..end + 4);
             let reply = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{name}",
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{name}",
                 name.len()
             );
             if stream.write_all(reply.as_bytes()).is_err() {
@@ -61,6 +70,36 @@ impl Instance {
         Self::again(folder, edge)
     }
 
+    /// Starts one that serves its figures on a port of loopback.
+    pub fn start_with_metrics(sites: &str, port: u16) -> Self {
+        let folder = Folder::make("daemon");
+        let edge = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let listen = format!("[metrics]\nlisten = \"127.0.0.1:{port}\"");
+        let words = text(&folder, edge, sites, "").replace("[metrics]\noff = true", &listen);
+        folder.file("ringwall.toml", &words);
+        Self::again(folder, edge)
+    }
+
+    /// Starts one whose state rests on a disk of one megabyte, which only it sees.
+    pub fn start_on_a_small_disk(sites: &str) -> Self {
+        let folder = Folder::make("daemon");
+        let edge = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        folder.file("ringwall.toml", &text(&folder, edge, sites, ""));
+        std::fs::create_dir(folder.0.join("state")).expect("a folder");
+        let log = std::fs::File::create(folder.0.join("log")).expect("a log can be made");
+        let script = format!(
+            "mount -t tmpfs -o size=1m,mode=700 small '{0}/state' && exec '{RINGWALL}' --config '{0}/ringwall.toml' up",
+            folder.0.display()
+        );
+        let process = Running::start(
+            Command::new("unshare")
+                .args(["-m", "sh", "-c", &script])
+                .stdout(Stdio::null())
+                .stderr(log),
+        );
+        Self::when_ready(process, folder, edge)
+    }
+
     /// Starts one on a folder that is there already.
     pub fn again(folder: Folder, edge: SocketAddr) -> Self {
         let log = std::fs::OpenOptions::new()
@@ -75,6 +114,10 @@ impl Instance {
                 .stdout(Stdio::null())
                 .stderr(log.expect("a log can be made")),
         );
+        Self::when_ready(process, folder, edge)
+    }
+
+    fn when_ready(process: Running, folder: Folder, edge: SocketAddr) -> Self {
         let mut instance = Self {
             process,
             folder,

@@ -6,6 +6,18 @@ use std::time::Duration;
 use crate::instance::{Instance, get_from, site, upstream};
 use crate::support::{cannot_run, json_lines, signal, wait_for};
 
+/// Files that nobody asks for by accident.
+const FORGOTTEN: [&str; 8] = [
+    "/.env",
+    "/.git/config",
+    "/.aws/credentials",
+    "/id_rsa",
+    "/.htpasswd",
+    "/backup.sql",
+    "/dump.sql",
+    "/.svn/entries",
+];
+
 #[test]
 fn no_acknowledged_decision_is_lost_by_kill_9() {
     let mut instance = Instance::start(&site("*", upstream("up")), "");
@@ -148,16 +160,7 @@ fn with_a_locked_database_deciding_goes_on_and_orders_fail_plainly() {
         "what was refused does not hold"
     );
     // Detection still bars: probing for forgotten files from a fresh address.
-    for path in [
-        "/.env",
-        "/.git/config",
-        "/.aws/credentials",
-        "/id_rsa",
-        "/.htpasswd",
-        "/backup.sql",
-        "/dump.sql",
-        "/.svn/entries",
-    ] {
+    for path in FORGOTTEN {
         let _answered = crate::words::get_path([127, 0, 3, 4], instance.edge, path);
     }
     let listed = json_lines(&instance.run(&["--json", "decision", "list"]));
@@ -184,4 +187,73 @@ fn with_a_locked_database_deciding_goes_on_and_orders_fail_plainly() {
                 .then_some(())
         },
     );
+}
+
+#[test]
+fn with_a_full_disk_deciding_goes_on_from_memory_and_orders_fail_plainly() {
+    if !may_mount() {
+        cannot_run("a small disk can be mounted only as root");
+        return;
+    }
+    let instance = Instance::start_on_a_small_disk(&site("*", upstream("up")));
+    instance.say(&["decision", "add", "127.0.3.2"]);
+    // The disk is seen through the process that has it mounted.
+    let state = format!(
+        "/proc/{}/root{}/state",
+        instance.process.id(),
+        instance.folder.0.display()
+    );
+    let mut filler = std::fs::File::create(format!("{state}/filler")).expect("the disk is there");
+    while std::io::Write::write_all(&mut filler, &[0; 4096]).is_ok() {}
+    let mut said = String::new();
+    for number in 10..200 {
+        let output = instance.run(&[
+            "decision",
+            "add",
+            &format!("198.51.100.{number}"),
+            "--reason",
+            &"x".repeat(900),
+        ]);
+        if !output.status.success() {
+            said = String::from_utf8_lossy(&output.stderr).into_owned();
+            break;
+        }
+    }
+    assert!(said.contains("saved") && said.contains("full"), "{said}");
+    assert!(
+        matches!(get_from([127, 0, 3, 2], instance.edge, "x").0, 0 | 403),
+        "DENY: what was decided holds"
+    );
+    for path in FORGOTTEN {
+        let _answered = crate::words::get_path([127, 0, 3, 5], instance.edge, path);
+    }
+    assert!(
+        matches!(get_from([127, 0, 3, 5], instance.edge, "x").0, 0 | 403),
+        "DENY: detection decides from memory"
+    );
+    let status = instance.say(&["status"]);
+    assert!(
+        status.contains("broken") && status.split_whitespace().any(|word| word == "full."),
+        "{status}"
+    );
+    drop(filler);
+    std::fs::remove_file(format!("{state}/filler")).expect("the filler goes");
+    wait_for(
+        "the decision to reach the disk",
+        Duration::from_secs(30),
+        || {
+            let listed = json_lines(&instance.run(&["--json", "decision", "list"]));
+            listed
+                .iter()
+                .any(|one| one["value"] == "127.0.3.5" && one["volatile"] == false)
+                .then_some(())
+        },
+    );
+}
+
+fn may_mount() -> bool {
+    let probe = crate::support::quiet("unshare")
+        .args(["-m", "true"])
+        .status();
+    probe.is_ok_and(|status| status.success())
 }

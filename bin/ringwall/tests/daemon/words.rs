@@ -264,3 +264,84 @@ fn protect_needs_no_configuration_file() {
         process.0.try_wait().ok().flatten()
     });
 }
+
+#[test]
+fn metrics_are_served_on_loopback_and_count() {
+    let port = crate::instance::free_port();
+    let instance = Instance::start_with_metrics(&site("*", upstream("up")), port);
+    assert_eq!(get_from([127, 0, 0, 1], instance.edge, "x").0, 200);
+    let answer = support::exchange(
+        SocketAddr::from(([127, 0, 0, 1], port)),
+        b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    );
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    for line in [
+        "ringwall_edge_requests_total 1",
+        "ringwall_edge_answers_total{class=\"2xx\"} 1",
+        "ringwall_detect_events_total 1",
+        "ringwall_store_healthy 1",
+    ] {
+        assert!(
+            text.lines().any(|told| told == line),
+            "{line} is missing: {text}"
+        );
+    }
+    let answer = support::exchange(
+        SocketAddr::from(([127, 0, 0, 1], port)),
+        b"GET /other HTTP/1.1\r\n\r\n",
+    );
+    assert_eq!(support::status_of(&answer), 404);
+}
+
+#[test]
+fn a_hub_checkout_runs_unchanged_on_live_traffic() {
+    let shared = std::env::var_os("RINGWALL_SHARED").map_or_else(
+        || std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
+        std::path::PathBuf::from,
+    );
+    if !shared.join("hub").is_dir() {
+        support::cannot_run(&format!(
+            "there is no hub checkout at {}; set RINGWALL_SHARED",
+            shared.display()
+        ));
+        return;
+    }
+    // The daemon gives root up: it reads a copy that everybody may read.
+    let copy = support::Folder::make("hub");
+    for part in ["hub", "crowdsec/patterns", "crowdsec/sec-lists"] {
+        let copied = Command::new("cp")
+            .arg("-rL")
+            .arg(shared.join(part))
+            .arg(&copy.0)
+            .status();
+        assert!(
+            copied.is_ok_and(|status| status.success()),
+            "{part} is copied"
+        );
+    }
+    let rights = Command::new("chmod")
+        .args(["-R", "a+rX"])
+        .arg(&copy.0)
+        .status();
+    assert!(rights.is_ok_and(|status| status.success()));
+    let more = format!(
+        "[detection]\nhub = \"{0}/hub\"\nitems = [\"crowdsecurity/base-http-scenarios\"]\npatterns = \"{0}/patterns\"\ndata = \"{0}/sec-lists\"\non_broken_rule = \"refuse\"\n",
+        copy.0.display()
+    );
+    let instance = Instance::start(&site("*", crate::instance::missing_pages()), &more);
+    let answers: Vec<u16> = (0..14)
+        .map(|number| get_path([127, 0, 7, 1], instance.edge, &format!("/page{number}")))
+        .collect();
+    assert_eq!(
+        answers[..11],
+        [404; 11],
+        "ten are borne, the eleventh decides"
+    );
+    assert!(
+        answers[11..].iter().all(|status| matches!(status, 0 | 403)),
+        "DENY: {answers:?}"
+    );
+    let why = instance.say(&["why", "127.0.7.1"]);
+    assert!(why.contains("crowdsecurity/http-probing"), "{why}");
+}
