@@ -143,8 +143,12 @@ impl Bookkeeper {
             .raised(alert, made.entries.iter().filter_map(decision_of));
     }
 
-    /// Notes who was refused by the book, for the time from decision to refusal.
+    /// Notes a refusal: for whoever asks about its reference, and, when it was the
+    /// book's, for the time from decision to refusal.
     pub fn refused(&self, refusal: &Refusal<'_>) {
+        if !refusal.observed {
+            self.recent.turned(refusal);
+        }
         if refusal.by == RefusedBy::Book {
             self.recent.refused(refusal.client.0, refusal.time);
         }

@@ -93,7 +93,7 @@ impl Oracle for Desk {
                 )
             }
             Ask::Why { subject } => json(&book.why(&subject)?),
-            Ask::Decisions { all: _, value } => json(&book.decisions(range(value.as_deref())?)),
+            Ask::Decisions { value } => json(&book.decisions(range(value.as_deref())?)),
             Ask::Decide {
                 value,
                 kind,

@@ -226,10 +226,14 @@ impl edge::Observer for Watch {
     fn refused(&self, core: usize, refusal: &Refusal<'_>) {
         // What the book, a limit or a missing site refused says nothing new about the
         // source, and what was only observed went on to be an answered request.
+        self.bookkeeper.refused(refusal);
         match refusal.by {
-            RefusedBy::Book => self.bookkeeper.refused(refusal),
             RefusedBy::Codec | RefusedBy::Rule if !refusal.observed => self.look_at(core, refusal),
-            RefusedBy::Codec | RefusedBy::Rule | RefusedBy::Limit | RefusedBy::Route => {}
+            RefusedBy::Codec
+            | RefusedBy::Rule
+            | RefusedBy::Book
+            | RefusedBy::Limit
+            | RefusedBy::Route => {}
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What people ask of the book: to decide, to undo, to allow, to explain.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use book::{AllowId, AllowItem, AllowSubject, Applied, Entry, EntryId, Op, Proposed};
@@ -374,11 +373,17 @@ impl Bookkeeper {
     /// A sentence when the subject is not understood.
     pub fn why(&self, subject: &str) -> Result<WhyView, String> {
         let time = now();
-        let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        let turned = self.recent.by_reference(subject);
+        let subject = turned
+            .as_ref()
+            .map_or_else(|| subject.to_owned(), |turned| turned.client.to_string());
+        let subject = subject.as_str();
+        let desk = self.lock();
         let range = match subject.parse::<Cidr>() {
             Ok(range) => range,
             Err(_) => desk.find(subject, time).first().and_then(|one| one.cidr()).ok_or_else(|| {
-                format!("'{subject}' is neither an address, a range, nor the id of a decision in force.")
+                format!("'{subject}' is neither an address, a range, the id of a decision in force, nor the reference \
+                     of a recent refusal. The access log holds older references.")
             })?,
         };
         let spared = desk.policy.protected.overlapping(range);
@@ -399,8 +404,14 @@ impl Bookkeeper {
             alerts: &alerts,
             time,
         };
-        let (sentence, barred, remedies) =
+        let (mut sentence, barred, remedies) =
             (verdict.sentence(), verdict.barred(), verdict.remedies());
+        if let Some(turned) = turned {
+            sentence = format!(
+                "{} was refused with {} by {} at {}. {sentence}",
+                turned.client, turned.status, turned.rule, turned.time
+            );
+        }
         Ok(WhyView {
             subject: range.to_string(),
             sentence,

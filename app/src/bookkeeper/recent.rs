@@ -6,15 +6,29 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use vocab::{Alert, Cidr, Decision, Kind, Timestamp};
+use vocab::{Alert, Cidr, Decision, Kind, Refusal, Timestamp};
 
 /// Alerts kept for `why` and `alert list` when the disk cannot be asked.
 const ALERTS: usize = 1_000;
 /// Sources whose first refusal is awaited or known.
 const SOURCES: usize = 4_096;
 
+/// Refusals kept, so that a reference can be explained.
+const REFUSALS: usize = 4_096;
+
+/// A refusal that somebody may ask about by its reference.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Turned {
+    reference: u64,
+    pub(super) client: IpAddr,
+    pub(super) time: Timestamp,
+    pub(super) rule: Box<str>,
+    pub(super) status: u16,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Recent {
+    turned: Mutex<VecDeque<Turned>>,
     alerts: Mutex<VecDeque<Alert>>,
     bites: Mutex<Bites>,
     /// Sources awaited, so that a refusal of a known source costs one load.
@@ -62,6 +76,33 @@ impl Recent {
             }
             Some((_, None)) => {}
         }
+    }
+
+    /// Remembers a refusal by the reference that the visitor was told.
+    pub(super) fn turned(&self, refusal: &Refusal<'_>) {
+        let turned = Turned {
+            reference: refusal.request_id,
+            client: refusal.client.0,
+            time: refusal.time,
+            rule: refusal.rule.as_ref().into(),
+            status: refusal.status,
+        };
+        let mut kept = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == REFUSALS {
+            kept.pop_front();
+        }
+        kept.push_back(turned);
+    }
+
+    /// The refusal of a reference: 16 hex digits.
+    pub(super) fn by_reference(&self, text: &str) -> Option<Turned> {
+        let shape = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let reference = u64::from_str_radix(text, 16).ok().filter(|_| shape)?;
+        let kept = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter()
+            .rev()
+            .find(|turned| turned.reference == reference)
+            .cloned()
     }
 
     pub(super) fn refused(&self, source: IpAddr, time: Timestamp) {

@@ -204,13 +204,8 @@ fn event_row(event: &vocab::Evidence) -> Vec<Cell> {
 ///
 /// # Errors
 /// When the instance cannot be reached.
-pub fn decisions(
-    socket: &Path,
-    all: bool,
-    value: Option<String>,
-    out: &mut Out,
-) -> Result<(), Error> {
-    let views: Vec<DecisionView> = ask(socket, Ask::Decisions { all, value })?;
+pub fn decisions(socket: &Path, value: Option<String>, out: &mut Out) -> Result<(), Error> {
+    let views: Vec<DecisionView> = ask(socket, Ask::Decisions { value })?;
     if out.json() {
         return Ok(views.iter().try_for_each(|view| out.value(view))?);
     }

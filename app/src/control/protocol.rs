@@ -39,13 +39,12 @@ pub enum Ask {
     Down,
     /// Why an address is barred, or is not.
     Why {
-        /// An address, a decision's id (or its first eight digits), or a request's correlation id.
+        /// An address, a decision's id (or its first digits), or the reference that a
+        /// refused visitor was told.
         subject: String,
     },
     /// Decisions in force.
     Decisions {
-        /// Also those that ended.
-        all: bool,
         /// Only those that cover this address or range.
         value: Option<String>,
     },

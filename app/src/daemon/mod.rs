@@ -9,6 +9,7 @@
 
 mod build;
 mod run;
+mod voice;
 mod worker;
 
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! `ringwall up`: from the command line to a confined process that serves until told to stop.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use supervise::Crew;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use super::voice::{LastWords, Voice};
 use super::{Daemon, Start};
 use crate::control::server::Socket;
 use crate::oracle::Desk;
@@ -36,8 +38,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     })
     .map_err(|error| Error::Operator(error.to_string()))?;
     let (config, _) = configuration::load(arguments)?;
-    log_to_stderr(&config);
     let start = confine(&config, arguments, started)?;
+    // After that, since it starts a thread; dropped last, with the last lines.
+    let _last_words = log_to_stderr(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -267,7 +270,7 @@ async fn attend(
                 if !daemon.is_alive() {
                     return Err(Error::Operator("An edge core ended; the log says why. Start again.".to_owned()));
                 }
-                match files.changed() {
+                match files.changed(daemon) {
                     Some(Changed::Configuration) => reload(desk).await,
                     Some(Changed::Certificate) => {
                         let daemon = Arc::clone(daemon);
@@ -324,45 +327,55 @@ enum Changed {
 /// Files whose change means something, and when they last changed.
 struct Files {
     configuration: Option<(PathBuf, Option<SystemTime>)>,
-    certificates: Vec<(PathBuf, Option<SystemTime>)>,
+    certificates: HashMap<PathBuf, SystemTime>,
 }
 
 impl Files {
     fn new(daemon: &Daemon, arguments: &Arguments) -> Self {
         let stamped = |path: PathBuf| (path.clone(), changed_at(&path));
+        let mut files = Self {
+            configuration: watched(arguments).map(stamped),
+            certificates: HashMap::new(),
+        };
+        files.certificates_changed(daemon);
+        files
+    }
+
+    fn changed(&mut self, daemon: &Daemon) -> Option<Changed> {
+        if let Some((path, known)) = &mut self.configuration {
+            let time = changed_at(path);
+            if time.is_some() && time != *known {
+                *known = time;
+                return Some(Changed::Configuration);
+            }
+        }
+        self.certificates_changed(daemon)
+            .then_some(Changed::Certificate)
+    }
+
+    /// Whether a file that the configuration in force names changed since the last
+    /// look. Files that are new to it were read with it.
+    fn certificates_changed(&mut self, daemon: &Daemon) -> bool {
         let config = daemon.config();
-        let files = config
+        let pairs = config
             .edge
             .sites
             .iter()
             .filter_map(|site| site.certificate.as_ref());
-        Self {
-            configuration: watched(arguments).map(stamped),
-            certificates: files
-                .flat_map(|pair| [pair.chain.clone(), pair.key.clone()])
-                .map(stamped)
-                .collect(),
+        let mut changed = false;
+        let mut seen = HashMap::new();
+        for path in pairs.flat_map(|pair| [&pair.chain, &pair.key]) {
+            let Some(time) = changed_at(path) else {
+                continue;
+            };
+            changed |= self
+                .certificates
+                .get(path)
+                .is_some_and(|known| *known != time);
+            seen.insert(path.clone(), time);
         }
-    }
-
-    fn changed(&mut self) -> Option<Changed> {
-        let moved = |(path, known): &mut (PathBuf, Option<SystemTime>)| {
-            let time = changed_at(path);
-            let changed = time.is_some() && time != *known;
-            *known = time.or(*known);
-            changed
-        };
-        if self.configuration.as_mut().is_some_and(moved) {
-            return Some(Changed::Configuration);
-        }
-        // Every file's stamp is renewed, or a pair would be read twice.
-        let changed = self
-            .certificates
-            .iter_mut()
-            .map(moved)
-            .filter(|changed| *changed)
-            .count();
-        (changed > 0).then_some(Changed::Certificate)
+        self.certificates = seen;
+        changed
     }
 }
 
@@ -381,12 +394,15 @@ fn watched(arguments: &Arguments) -> Option<PathBuf> {
     }
 }
 
-fn log_to_stderr(config: &Config) {
+fn log_to_stderr(config: &Config) -> Result<LastWords, Error> {
+    let voice = Voice::start(std::io::stderr(), config.log.json)
+        .map_err(|error| Error::Operator(format!("Cannot start the log's thread: {error}.")))?;
+    let said = LastWords(voice.clone());
     let level = config.log.level.name();
     let filter = tracing_subscriber::EnvFilter::new(level);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(move || voice.clone())
         .with_target(false);
     // A second subscriber would be a second `run` in one process; there is none.
     let _first = if config.log.json {
@@ -394,4 +410,5 @@ fn log_to_stderr(config: &Config) {
     } else {
         builder.with_ansi(false).try_init()
     };
+    Ok(said)
 }

@@ -62,7 +62,7 @@ pub(crate) enum Command {
     Status,
     /// Why an address is barred, or is not, and how to undo it
     Why {
-        /// An address, or a decision's id or its first eight digits
+        /// An address, the reference that a refused visitor was told, or a decision's id
         subject: String,
     },
     /// Who is barred, throttled or challenged
@@ -104,9 +104,6 @@ pub(crate) struct Up {
 pub(crate) enum Decision {
     /// List decisions in force
     List {
-        /// Also those that ended
-        #[arg(long)]
-        all: bool,
         /// Only those that cover this address or range
         value: Option<String>,
     },

@@ -86,7 +86,7 @@ fn run(arguments: Arguments, out: &mut Out) -> Result<(), Error> {
 
 fn decision(socket: &std::path::Path, order: Decision, out: &mut Out) -> Result<(), Error> {
     match order {
-        Decision::List { all, value } => commands::decisions(socket, all, value, out),
+        Decision::List { value } => commands::decisions(socket, value, out),
         Decision::Add {
             value,
             kind,

@@ -11,6 +11,7 @@
 
 mod bad_input;
 mod instance;
+mod speechless;
 #[path = "../support/mod.rs"]
 mod support;
 mod survival;

@@ -179,6 +179,25 @@ fn instance_upstream(_instance: &Instance) -> SocketAddr {
 }
 
 #[test]
+fn a_refused_visitor_s_reference_tells_the_operator_who_and_why() {
+    let instance = Instance::start(&site("*", upstream("up")), "");
+    instance.say(&["decision", "add", "127.0.8.1", "--reason", "a mistake"]);
+    let (status, answer) = get_from([127, 0, 8, 1], instance.edge, "x");
+    assert_eq!(status, 403, "{answer}");
+    let reference = answer
+        .split(|c: char| !c.is_ascii_hexdigit())
+        .find(|word| word.len() == 16)
+        .unwrap_or_else(|| panic!("a reference: {answer}"));
+    let why = instance.say(&["why", reference]);
+    let flat = why.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in ["127.0.8.1 was refused with 403 by book.ban", "a mistake"] {
+        assert!(flat.contains(part), "'{part}' is missing: {why}");
+    }
+    let said = instance.refuse(&["why", "0123456789abcdef"]);
+    assert!(said.contains("recent refusal"), "{said}");
+}
+
+#[test]
 fn strangers_and_nonsense_get_nowhere_on_the_control_socket() {
     use std::io::{Read, Write};
     let instance = Instance::start(&site("*", upstream("up")), "");
