@@ -8,9 +8,12 @@
 //! **On failure:** a store that cannot write leaves everything as it is in memory,
 //! and `status` says so; a person's order then fails with the store's sentence.
 
+mod configured;
+mod listings;
 mod orders;
 mod recent;
 mod who;
+mod why;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -49,6 +49,16 @@ impl std::fmt::Debug for Watch {
     }
 }
 
+/// What is looked at.
+#[derive(Clone, Copy)]
+enum Looked<'e> {
+    /// A request that was answered.
+    Answer(&'e HttpEvent<'e>),
+    /// A refusal of ours, which scenarios may count: whoever is refused again and
+    /// again for what no browser sends is an attacker.
+    Refusal(&'e Refusal<'e>),
+}
+
 /// One core's place.
 struct Seat {
     program: Arc<Program>,
@@ -161,9 +171,8 @@ impl Watch {
         }
     }
 
-    /// A refusal of ours, which scenarios may count: whoever is refused again and
-    /// again for what no browser sends is an attacker.
-    fn look_at(&self, core: usize, refusal: &Refusal<'_>) {
+    /// Looks at something on a core's seat and pours what it says.
+    fn look(&self, core: usize, site: &str, time: Timestamp, what: Looked<'_>) {
         let Some(seat) = self.seats.get(core % self.seats.len().max(1)) else {
             return;
         };
@@ -173,16 +182,18 @@ impl Watch {
             scratch,
             alerts,
         } = &mut *seat;
-        let mut seen = program.refused(refusal, scratch);
-        self.shards.apply(
-            program.specs(),
-            seen.pours,
-            &mut seen.occurrence,
-            refusal.time,
-            alerts,
-        );
+        let mut seen = match what {
+            Looked::Answer(event) => program.observe(event, scratch),
+            Looked::Refusal(refusal) => program.refused(refusal, scratch),
+        };
+        if seen.pours.is_empty() {
+            return;
+        }
+        let pours = seen.pours;
+        self.shards
+            .apply(program.specs(), pours, &mut seen.occurrence, time, alerts);
         if !alerts.is_empty() {
-            self.raise(alerts, &refusal.site, refusal.time);
+            self.raise(alerts, site, time);
         }
     }
 
@@ -198,29 +209,7 @@ impl Watch {
 
 impl edge::Observer for Watch {
     fn http(&self, core: usize, event: &HttpEvent<'_>) {
-        let Some(seat) = self.seats.get(core % self.seats.len().max(1)) else {
-            return;
-        };
-        let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
-        let Seat {
-            program,
-            scratch,
-            alerts,
-        } = &mut *seat;
-        let mut seen = program.observe(event, scratch);
-        if seen.pours.is_empty() {
-            return;
-        }
-        self.shards.apply(
-            program.specs(),
-            seen.pours,
-            &mut seen.occurrence,
-            event.time,
-            alerts,
-        );
-        if !alerts.is_empty() {
-            self.raise(alerts, &event.site, event.time);
-        }
+        self.look(core, &event.site, event.time, Looked::Answer(event));
     }
 
     fn refused(&self, core: usize, refusal: &Refusal<'_>) {
@@ -228,7 +217,9 @@ impl edge::Observer for Watch {
         // source, and what was only observed went on to be an answered request.
         self.bookkeeper.refused(refusal);
         match refusal.by {
-            RefusedBy::Codec | RefusedBy::Rule if !refusal.observed => self.look_at(core, refusal),
+            RefusedBy::Codec | RefusedBy::Rule if !refusal.observed => {
+                self.look(core, &refusal.site, refusal.time, Looked::Refusal(refusal));
+            }
             RefusedBy::Codec
             | RefusedBy::Rule
             | RefusedBy::Book

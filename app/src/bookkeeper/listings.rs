@@ -1,0 +1,110 @@
+//! What the book holds, for people and machines to read.
+
+use std::time::Duration;
+
+use book::AllowSubject;
+use store::AlertQuery;
+use vocab::{Alert, Cidr, Decision, Timestamp};
+
+use super::{Bookkeeper, Desk};
+use crate::control::protocol::{AllowView, BookView, DecisionView};
+use crate::now;
+
+/// Decisions listed at most.
+const LISTED: usize = 10_000;
+
+impl Bookkeeper {
+    /// Decisions for a listing, newest first.
+    #[must_use]
+    pub fn decisions(&self, covering: Option<Cidr>) -> Vec<DecisionView> {
+        let time = now();
+        let desk = self.lock();
+        let fits = |one: &Decision| {
+            covering.is_none_or(|range| one.cidr().is_some_and(|held| held.overlaps(range)))
+        };
+        let mut views: Vec<_> = desk
+            .book
+            .active(time)
+            .filter(|one| fits(one))
+            .take(LISTED)
+            .map(|one| desk.view(one, time))
+            .collect();
+        views.sort_by_key(|view| std::cmp::Reverse((view.decision.created, view.decision.id)));
+        views
+    }
+
+    /// The allowlist, configuration first.
+    #[must_use]
+    pub fn allowlist(&self) -> Vec<AllowView> {
+        let desk = self.lock();
+        let mut views: Vec<_> = desk
+            .book
+            .allow_items(now())
+            .map(|item| AllowView {
+                value: item.subject.to_string(),
+                reason: item.why.clone(),
+                from: item.list.clone(),
+                until: (item.until != Timestamp::MAX).then_some(item.until),
+                resolved: match item.subject {
+                    AllowSubject::Range(_) => Vec::new(),
+                    AllowSubject::Host(_) | AllowSubject::Preset(_) => desk
+                        .book
+                        .resolution(&item.subject)
+                        .iter()
+                        .map(Cidr::to_string)
+                        .collect(),
+                },
+            })
+            .collect();
+        views.sort_by(|one, other| (&other.from, &one.value).cmp(&(&one.from, &other.value)));
+        views
+    }
+
+    /// Alerts, newest first: from the disk, or from memory when it cannot be asked.
+    #[must_use]
+    pub fn alerts(&self, limit: usize, value: Option<&str>) -> Vec<Alert> {
+        let query = AlertQuery {
+            source: value.map(str::to_owned),
+            limit,
+            ..AlertQuery::default()
+        };
+        // What was raised a moment ago may still wait for the disk.
+        let _saved = self.store.flush(Duration::from_millis(500));
+        match self.store.alerts(&query) {
+            Ok(stored) => stored.into_iter().map(|one| one.alert).collect(),
+            Err(error) => {
+                tracing::warn!(%error, "alerts read from memory");
+                self.recent
+                    .alerts(limit, value.and_then(|text| text.parse().ok()))
+            }
+        }
+    }
+
+    /// The book in numbers.
+    #[must_use]
+    pub fn numbers(&self) -> BookView {
+        let time = now();
+        let desk = self.lock();
+        let (mut active, mut volatile) = (0, 0);
+        for decision in desk.book.active(time) {
+            active += 1;
+            volatile += usize::from(desk.book.is_volatile(decision.id));
+        }
+        BookView {
+            active,
+            volatile,
+            allowed: desk.book.allow_items(time).count(),
+            refused: self.refused.load(std::sync::atomic::Ordering::Relaxed),
+        }
+    }
+}
+
+impl Desk {
+    pub(super) fn view(&self, decision: &Decision, time: Timestamp) -> DecisionView {
+        DecisionView {
+            decision: decision.clone(),
+            volatile: self.book.is_volatile(decision.id),
+            active: decision.is_active(time),
+        }
+    }
+}
