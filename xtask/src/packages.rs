@@ -63,6 +63,11 @@ const PACKAGES: &[Package] = &[
         "certificates, and a TLS client that nobody here wrote",
     ),
     tool("python3", "python3", "small services to stand in front of"),
+    tool(
+        "sqlite3",
+        "sqlite3",
+        "another program that locks our database",
+    ),
     tool("nftables", "nft", "what the kernel enforces"),
     server(
         "nginx-light",
