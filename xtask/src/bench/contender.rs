@@ -205,9 +205,18 @@ impl Contender {
         // What it writes is in a folder of its own, which it takes over when it drops root.
         let own = folder.join("own");
         fs::create_dir(&own).context("Cannot make a directory for Ringwall.")?;
+        let none = folder.join("no-rules");
+        fs::create_dir(&none).context("Cannot make a directory without rules.")?;
         let file = folder.join("ringwall.toml");
-        fs::write(&file, ringwall(address, upstream.address, &own, work))
-            .context("Cannot write Ringwall's configuration.")?;
+        let mut text = ringwall(address, upstream.address, &own, work);
+        if matches!(work, Work::Bare | Work::Logged) {
+            // Without rules there is nothing to run, whatever else the switch leaves on.
+            text += &format!(
+                "[detection]\nenabled = false\nrules = \"{}\"\n",
+                none.display()
+            );
+        }
+        fs::write(&file, text).context("Cannot write Ringwall's configuration.")?;
         let file = file.display().to_string();
         let running = Running::start(0, binary, &["--config", &file, "up"], &said(&folder))?;
         let mut contender = Self::ready(name, address, running, &folder)?;
@@ -258,7 +267,6 @@ fn ringwall(listen: SocketAddr, upstream: SocketAddr, own: &Path, work: Work) ->
          requests_per_second = {rate}\nrequest_burst = 1000000\n\
          [edge.access_log]\noff = {off}\npath = \"{own}/access.log\"\nformat = \"combined\"\n\
          [[edge.site]]\nhost = [\"*\"]\nto = [\"http://{upstream}\"]\nmode = \"{mode}\"\n\
-         [detection]\nenabled = {on}\n\
          [book]\nnever_ban = [\"{never}\"]\nbans_per_minute = 100000\n\
          [state]\ndirectory = \"{own}\"\n[control]\nsocket = \"{own}/control.sock\"\n\
          [metrics]\noff = true\n"

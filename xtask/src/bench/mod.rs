@@ -55,7 +55,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
     /// Rounds of a second each in which the contenders take turns, 5 to 30.
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 20)]
     rounds: usize,
     /// Print the figures, and leave bench/RESULTS.md as it is.
     #[arg(long)]

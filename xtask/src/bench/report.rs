@@ -115,7 +115,9 @@ fn method(out: &mut String) -> Result<()> {
          `/proc/PID/stat` counts for all processes of a proxy (Ringwall's helper included) while wrk runs, divided \
          by the requests that wrk counted. Contenders take turns in every round, in changing order; figures are \
          medians over the rounds, ratios medians of the rounds' ratios. A run in which any answer is not 2xx fails. \
-         Latencies are those of a saturated proxy and hide coordinated omission: compare them, do not quote them.\n"
+         The time in user space is what a proxy's own code costs; the \
+         rest is the kernel's work on sockets, which is dearer the busier the machine is, for everybody, and so draws \
+         ratios together. Latencies are those of a saturated proxy and hide coordinated omission: compare them, do not quote them.\n"
     )?;
     writeln!(
         out,
@@ -133,19 +135,20 @@ fn method(out: &mut String) -> Result<()> {
 fn table(out: &mut String, rows: &[Row]) -> Result<()> {
     writeln!(
         out,
-        "| proxy | CPU µs/request | of it user | × nginx (middle half) | requests/s | p50 µs | p99 µs | RSS MiB |\n\
-         |---|---|---|---|---|---|---|---|"
+        "| proxy | CPU µs/request | × nginx (middle half) | of it user | user × nginx | requests/s | p50 µs | p99 µs | RSS MiB |\n\
+         |---|---|---|---|---|---|---|---|---|"
     )?;
     for row in rows {
         writeln!(
             out,
-            "| {} | {:.2} | {:.2} | {:.2} ({:.2} to {:.2}) | {:.0} | {:.0} | {:.0} | {:.1} |",
+            "| {} | {:.2} | {:.2} ({:.2} to {:.2}) | {:.2} | {:.2} | {:.0} | {:.0} | {:.0} | {:.1} |",
             row.name,
             row.cpu.median,
-            row.user,
             row.ratio.median,
             row.ratio.lower,
             row.ratio.upper,
+            row.user,
+            row.user_ratio.median,
             row.per_second,
             row.p50,
             row.p99,

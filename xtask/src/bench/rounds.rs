@@ -22,6 +22,8 @@ pub(super) struct Row {
     pub(super) cpu: Spread,
     /// Of them, in user space.
     pub(super) user: f64,
+    /// That beside the first contender's in the same round.
+    pub(super) user_ratio: Spread,
     /// Processor time beside the first contender's in the same round.
     pub(super) ratio: Spread,
     /// Latencies in microseconds.
@@ -121,16 +123,19 @@ fn row(contender: &Contender, laps: &[Lap], first: &[Lap]) -> Row {
         Spread::of(&all).median
     };
     let each: Vec<f64> = laps.iter().map(|lap| lap.cpu).collect();
-    let ratios: Vec<f64> = laps
-        .iter()
-        .zip(first)
-        .map(|(own, first)| own.cpu / first.cpu)
-        .collect();
+    let ratio = |figure: fn(&Lap) -> f64| {
+        let rounds = laps.iter().zip(first);
+        let all: Vec<f64> = rounds
+            .map(|(own, first)| figure(own) / figure(first))
+            .collect();
+        Spread::of(&all)
+    };
     Row {
         name: contender.name(),
         cpu: Spread::of(&each),
         user: middle(|lap| lap.user),
-        ratio: Spread::of(&ratios),
+        user_ratio: ratio(|lap| lap.user),
+        ratio: ratio(|lap| lap.cpu),
         p50: middle(|lap| lap.p50),
         p99: middle(|lap| lap.p99),
         per_second: middle(|lap| lap.per_second),
