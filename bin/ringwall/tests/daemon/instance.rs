@@ -80,6 +80,19 @@ impl Instance {
         Self::again(folder, edge)
     }
 
+    /// Starts one that listens for TLS besides.
+    pub fn start_with_tls(sites: &str, tls: SocketAddr) -> Self {
+        let folder = Folder::make("daemon");
+        let edge = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let plain = format!("listen = [\"{edge}\"]");
+        let both = format!("listen = [\"{edge}\", {{ address = \"{tls}\", tls = true }}]");
+        folder.file(
+            "ringwall.toml",
+            &text(&folder, edge, sites, "").replace(&plain, &both),
+        );
+        Self::again(folder, edge)
+    }
+
     /// Starts one whose state rests on a disk of one megabyte, which only it sees.
     pub fn start_on_a_small_disk(sites: &str) -> Self {
         let folder = Folder::make("daemon");

@@ -10,7 +10,9 @@
 )]
 
 mod bad_input;
+mod certificates;
 mod instance;
+mod slips;
 mod speechless;
 #[path = "../support/mod.rs"]
 mod support;
