@@ -206,7 +206,8 @@ impl Contender {
         let own = folder.join("own");
         fs::create_dir(&own).context("Cannot make a directory for Ringwall.")?;
         let none = folder.join("no-rules");
-        fs::create_dir(&none).context("Cannot make a directory without rules.")?;
+        fs::create_dir_all(none.join("scenarios"))
+            .context("Cannot make a directory without rules.")?;
         let file = folder.join("ringwall.toml");
         let mut text = ringwall(address, upstream.address, &own, work);
         if matches!(work, Work::Bare | Work::Logged) {
