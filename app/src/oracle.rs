@@ -62,7 +62,10 @@ impl Desk {
         let pause = self.daemon.pause(seconds.map(Duration::from_secs));
         match pause.until {
             Some(until) => {
-                format!("Paused until {until}: everything is proxied, nothing is enforced.")
+                format!(
+                    "Paused until {}: everything is proxied, nothing is enforced.",
+                    until.to_the_second()
+                )
             }
             None => "Paused: everything is proxied, nothing is enforced until 'ringwall resume'."
                 .to_owned(),

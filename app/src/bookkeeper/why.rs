@@ -51,7 +51,10 @@ impl Bookkeeper {
         if let Some(turned) = turned {
             sentence = format!(
                 "{} was refused with {} by {} at {}. {sentence}",
-                turned.client, turned.status, turned.rule, turned.time
+                turned.client,
+                turned.status,
+                turned.rule,
+                turned.time.to_the_second()
             );
         }
         Ok(WhyView {
@@ -100,7 +103,7 @@ impl Verdict<'_> {
         }
         if let Some(item) = &self.allowing {
             return format!(
-                "{range} is allowed whatever it does, by the {}: {}.",
+                "{range} is allowed whatever it does (from: {}), because: {}.",
                 item.list, item.why
             );
         }
@@ -108,7 +111,8 @@ impl Verdict<'_> {
             return match self.alerts.first() {
                 Some(alert) => format!(
                     "{range} is not barred. It was last noticed by {} at {}.",
-                    alert.scenario, alert.stop_at
+                    alert.scenario,
+                    alert.stop_at.to_the_second()
                 ),
                 None => format!("{range} is not barred, and nothing was noticed about it."),
             };

@@ -46,7 +46,7 @@ pub fn status(socket: &Path, out: &mut Out) -> Result<(), Error> {
     if let Some(pause) = &view.paused {
         let until = pause.until.map_or_else(
             || "until 'ringwall resume'".to_owned(),
-            |t| format!("until {t}"),
+            |time| format!("until {}", time.to_the_second()),
         );
         out.line(&out.paint(
             Tone::Warn,
@@ -273,7 +273,9 @@ pub fn decide(
     let (decision, id) = (&view.decision, short(&view.decision.id.to_string()));
     let sentence = format!(
         "Decided {id}: {} {} until {}. Undo it with: ringwall decision delete {id}",
-        decision.kind, decision.value, decision.until
+        decision.kind,
+        decision.value,
+        decision.until.to_the_second()
     );
     say(out, &sentence)
 }
@@ -347,9 +349,10 @@ pub fn allowlist(socket: &Path, out: &mut Out) -> Result<(), Error> {
             } else {
                 format!("{} ({})", view.value, view.resolved.join(", "))
             };
-            let until = view
-                .until
-                .map_or_else(|| "always".to_owned(), |time| time.to_string());
+            let until = view.until.map_or_else(
+                || "always".to_owned(),
+                |time| time.to_the_second().to_string(),
+            );
             vec![
                 Cell::new(who),
                 Cell::new(&view.from),

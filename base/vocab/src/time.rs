@@ -62,6 +62,12 @@ impl Timestamp {
         Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The same time without its fraction of a second, for people to read.
+    #[must_use]
+    pub const fn to_the_second(self) -> Self {
+        Self::from_unix_seconds(self.unix_seconds())
+    }
+
     /// Year, month (1-12), day (1-31), hour, minute, second in UTC.
     #[must_use]
     pub fn civil(self) -> Civil {
