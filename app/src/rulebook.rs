@@ -50,11 +50,14 @@ impl Rulebook {
     }
 }
 
-/// Compiles what the configuration names.
+/// Compiles what the configuration names; nothing where detection is off.
 ///
 /// # Errors
 /// When a folder cannot be read, or a rule is broken and must not be.
 pub fn load(detection: &Detection) -> Result<Rulebook, Error> {
+    if !detection.enabled {
+        return Ok(compile(RuleSet::default(), &DataSet::default(), true));
+    }
     let root = detection.hub.clone().or_else(|| detection.rules.clone());
     let (mut set, mut data) = gather(
         root,

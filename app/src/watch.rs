@@ -182,6 +182,9 @@ impl Watch {
             scratch,
             alerts,
         } = &mut *seat;
+        if program.specs().is_empty() {
+            return;
+        }
         let mut seen = match what {
             Looked::Answer(event) => program.observe(event, scratch),
             Looked::Refusal(refusal) => program.refused(refusal, scratch),

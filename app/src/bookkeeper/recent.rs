@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use vocab::{Alert, Cidr, Decision, Kind, Refusal, Timestamp};
 
-/// Alerts kept for `why` and `alert list` when the disk cannot be asked.
-const ALERTS: usize = 1_000;
+/// Alerts kept for `why` and `alert list` when the disk cannot be asked, and how many
+/// of their last events: strangers choose how long those are, 10 KiB each at most.
+const ALERTS: usize = 256;
+const EVENTS: usize = 16;
 /// Sources whose first refusal is awaited or known.
 const SOURCES: usize = 4_096;
 
@@ -43,7 +45,11 @@ struct Bites {
 }
 
 impl Recent {
-    pub(super) fn raised<'a>(&self, alert: Alert, decisions: impl Iterator<Item = &'a Decision>) {
+    pub(super) fn raised<'a>(
+        &self,
+        mut alert: Alert,
+        decisions: impl Iterator<Item = &'a Decision>,
+    ) {
         let decided = alert.stop_at;
         for range in decisions
             .filter(|one| one.kind == Kind::Ban)
@@ -51,6 +57,9 @@ impl Recent {
         {
             self.await_refusal(range, decided);
         }
+        let surplus = alert.events.len().saturating_sub(EVENTS);
+        alert.events.drain(..surplus);
+        alert.events.shrink_to_fit();
         let mut alerts = self.alerts.lock().unwrap_or_else(PoisonError::into_inner);
         if alerts.len() == ALERTS {
             alerts.pop_front();

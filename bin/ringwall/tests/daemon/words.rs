@@ -364,3 +364,20 @@ fn a_hub_checkout_runs_unchanged_on_live_traffic() {
     let why = instance.say(&["why", "127.0.7.1"]);
     assert!(why.contains("crowdsecurity/http-probing"), "{why}");
 }
+
+#[test]
+fn detection_that_is_off_bars_nobody_and_says_so() {
+    let instance = Instance::start(
+        &site("*", crate::instance::missing_pages()),
+        "[detection]\nenabled = false\n",
+    );
+    for number in 0..40 {
+        assert_eq!(
+            get_path([127, 0, 9, 1], instance.edge, &format!("/.env{number}")),
+            404
+        );
+    }
+    assert!(instance.say(&["decision", "list"]).contains("No decision"));
+    let status = instance.say(&["status"]);
+    assert!(status.contains("detection.enabled is false"), "{status}");
+}
