@@ -89,6 +89,12 @@ impl Bookkeeper {
             .map(|one| (*one).clone())
             .collect();
         let ids: Vec<DecisionId> = found.iter().map(|one| one.id).collect();
+        // Several may cover one address; several of one name are a slip of the keyboard.
+        if ids.len() > 1 && subject.parse::<Cidr>().is_err() {
+            return Err(format!(
+                "More than one decision begins with '{subject}'. Give more of its digits."
+            ));
+        }
         if ids.is_empty() {
             return Err(format!(
                 "No decision in force fits '{subject}'. List them with: ringwall decision list"

@@ -1,10 +1,11 @@
 //! Putting an instance together, in the order in which its parts need each other.
 
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use book::{AdmitPolicy, Budgets};
 use config::Config;
@@ -148,6 +149,7 @@ fn listeners(
 ) -> Result<(Vec<edge::Listener>, Vec<SocketAddr>), Error> {
     let (mut all, mut addresses) = (Vec::new(), Vec::new());
     for (address, tls) in translate::listeners(config) {
+        alone(address)?;
         let mut sockets = Vec::new();
         let mut wanted = address;
         for share in 0..u16::try_from(cores).unwrap_or(1) {
@@ -164,6 +166,31 @@ fn listeners(
         all.push(edge::Listener { sockets, tls });
     }
     Ok((all, addresses))
+}
+
+/// Listeners share their port among cores, and with it among processes of one user:
+/// a second instance would silently take half of the connections, past the first
+/// one's book. Whoever answers already is therefore left alone.
+fn alone(address: SocketAddr) -> Result<(), Error> {
+    /// Who listens on this host answers at once.
+    const PATIENCE: Duration = Duration::from_millis(500);
+    let mut near = address;
+    if address.ip().is_unspecified() {
+        near.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    // A socket that met itself, which the kernel allows, is nobody else.
+    let met = TcpStream::connect_timeout(&near, PATIENCE)
+        .is_ok_and(|met| met.local_addr().ok() != met.peer_addr().ok());
+    if address.port() == 0 || !met {
+        return Ok(());
+    }
+    Err(Error::Operator(format!(
+        "Cannot listen on {address}: somebody listens there already. Run 'ss -ltnp' to see who, stop \
+         another instance with 'ringwall down', or change edge.listen."
+    )))
 }
 
 fn cannot_bind(address: SocketAddr, error: &host::HostError) -> Error {

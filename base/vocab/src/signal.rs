@@ -34,7 +34,8 @@ pub struct HttpEvent<'a> {
     pub target: Cow<'a, str>,
     /// 10 or 11 for HTTP/1.0 and 1.1.
     pub version: u8,
-    /// The host the client named, lower case, without a port.
+    /// The host that the site spells out and the client named, lower case, without a
+    /// port; the site's name where it answers for names it does not spell out.
     pub host: Cow<'a, str>,
     /// The answer's status.
     pub status: u16,

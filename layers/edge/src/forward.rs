@@ -31,6 +31,14 @@ fn is_refused_upgrade(protocol: &[u8]) -> bool {
         .any(|refused| name.eq_ignore_ascii_case(refused.as_bytes()))
 }
 
+/// Whether the client offered to switch to this very protocol, and it may.
+pub(crate) fn may_switch(request: &Request<'_>, protocol: &[u8]) -> bool {
+    let mut offers = request.headers().tokens(HeaderId::Upgrade);
+    request.upgrade().is_some()
+        && !is_refused_upgrade(protocol)
+        && offers.any(|offer| offer.eq_ignore_ascii_case(protocol))
+}
+
 /// Appends the head of `request` as it goes to the upstream.
 pub(crate) fn write_head(out: &mut Vec<u8>, request: &Request<'_>, origin: Origin) {
     const MOST_UPGRADES: usize = 4;

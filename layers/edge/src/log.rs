@@ -53,6 +53,9 @@ const FULL: usize = 64 * 1024;
 /// Buffers that may wait for the writer, all cores together: 4 MiB.
 const QUEUE: usize = 64;
 
+/// How long the last lines may take when the edge stops.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 enum Message {
     Lines(Vec<u8>),
     Reopen,
@@ -99,13 +102,23 @@ impl LogWriter {
         }
     }
 
-    /// Writes what is queued, then ends.
+    /// Writes what is queued, then ends. A target that is stuck (a full pipe whose
+    /// reader hangs) is left to itself after [`LAST_LINES`]: nothing waits for it.
     pub(crate) fn stop(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            let told = self.queue.send(Message::Stop).is_ok();
-            if told && thread.join().is_err() {
-                tracing::error!("access log writer panicked");
-            }
+        const STEP: Duration = Duration::from_millis(10);
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        let until = Instant::now() + LAST_LINES;
+        let mut told = false;
+        while !thread.is_finished() && Instant::now() < until {
+            told = told || self.queue.try_send(Message::Stop).is_ok();
+            std::thread::sleep(STEP);
+        }
+        if !thread.is_finished() {
+            tracing::warn!("the access log takes no more lines, the last ones are lost");
+        } else if thread.join().is_err() {
+            tracing::error!("access log writer panicked");
         }
     }
 }

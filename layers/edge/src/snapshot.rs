@@ -57,6 +57,15 @@ pub struct Site {
     pub policy: gate::SitePolicy,
 }
 
+impl Site {
+    /// Whether one of its patterns is exactly this host.
+    pub(crate) fn names(&self, host: &str) -> bool {
+        self.hosts
+            .iter()
+            .any(|pattern| matches!(pattern, HostPattern::Exact(name) if name == host))
+    }
+}
+
 /// Which hosts a site answers for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum HostPattern {

@@ -69,6 +69,16 @@ impl<'a> Story<'a> {
         self.site.as_ref().map_or("", |route| &route.site.name)
     }
 
+    /// The host as rules may group by it: a name that the site spells out, else the
+    /// site. What a stranger may choose freely would give each of its requests a group
+    /// of its own, and nothing would ever add up.
+    fn group(&self) -> &str {
+        match &self.site {
+            Some(route) if !route.site.names(&self.host) => &route.site.name,
+            _ => &self.host,
+        }
+    }
+
     /// Tells the observer that the request was refused, or would have been.
     pub(crate) fn refused(
         &self,
@@ -105,7 +115,7 @@ impl<'a> Story<'a> {
                 method: Cow::Borrowed(&self.method),
                 target: Cow::Borrowed(&self.target),
                 version: self.version.number(),
-                host: Cow::Borrowed(&self.host),
+                host: Cow::Borrowed(self.group()),
                 status,
                 user_agent: Cow::Borrowed(&self.user_agent),
                 referer: Cow::Borrowed(&self.referer),

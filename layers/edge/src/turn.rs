@@ -364,7 +364,10 @@ async fn exchange(
     };
     let response = relay.response(head, at);
     let status = response.status();
-    let upgraded = response.upgrade().is_some() && request.upgrade().is_some();
+    // RFC 9110 §7.8: a server must not switch to what was not offered.
+    let upgraded = response
+        .upgrade()
+        .is_some_and(|to| crate::forward::may_switch(request, to));
     if status == 101 && !(upgraded && relay.up.done) {
         return Err(Failure::Upstream(None));
     }

@@ -3,6 +3,8 @@
 use std::net::Shutdown;
 use std::time::Duration;
 
+use edge::HostPattern;
+
 use crate::harness::*;
 
 #[test]
@@ -34,14 +36,36 @@ fn requests_are_re_serialised_with_our_own_word_on_their_origin() {
     );
     let events = edge.seen.http.lock().unwrap();
     let event = &events[0];
+    // DENY: a name of the client's own choice for rules to group by
     assert_eq!(
         (event.status, &*event.target, &*event.host),
-        (200, "/a?b=c", "example.org")
+        (200, "/a?b=c", "app")
     );
     assert_eq!(
         (&*event.site, &*event.user_agent, event.body_bytes),
         ("app", "t", Some(19))
     );
+}
+
+#[test]
+fn rules_hear_of_a_host_only_where_the_site_spells_it_out() {
+    let up = echo_line();
+    let mut both = site("app", "app.example.org", &[up.address]);
+    both.hosts
+        .push(HostPattern::parse("*.made-up.example").unwrap());
+    let edge = Setup::new(vec![both]).start();
+    for (host, want) in [
+        ("App.Example.org.", "app.example.org"),
+        ("app.example.org:8080", "app.example.org"),
+        ("1.made-up.example", "app"),
+        ("2.made-up.example", "app"),
+    ] {
+        let mut client = Client::to(edge.plain);
+        client.say(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(status(&client.answer().0), 200, "{host}");
+        let events = edge.seen.http.lock().unwrap();
+        assert_eq!(events.last().unwrap().host, want, "{host}");
+    }
 }
 
 #[test]
@@ -282,6 +306,23 @@ fn an_upgrade_nobody_may_make_stays_http() {
         "DENY {}",
         heads[0]
     );
+}
+
+#[test]
+fn a_101_to_a_protocol_that_was_not_offered_is_a_bad_gateway() {
+    let up = upstream(|served| {
+        if served.head().is_some() {
+            served.say("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+        }
+    });
+    let edge = in_front_of(&up);
+    for offered in ["h2c", "x", "x, websocket2", "websocket/13"] {
+        let mut client = Client::to(edge.plain);
+        client.say(format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: {offered}\r\n\r\n"
+        ));
+        assert_eq!(status(&client.head()), 502, "DENY {offered}");
+    }
 }
 
 #[test]
