@@ -7,7 +7,7 @@
 //! | [`ci`] | format, lints, tidy, licences, then every test with nothing skipped |
 //! | [`tidy`] | the invariants of the house that a program can check |
 //! | [`bench`] | Ringwall beside its peers |
-//! | [`outside`] | conformance suites, which are a workspace of their own |
+//! | [`outside`] | other people's material run against us |
 
 #![expect(
     clippy::print_stdout,
