@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command};
 
-use rustix::process::{DumpableBehavior, Signal};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 use crate::{Channel, Error};
 
@@ -81,6 +81,22 @@ pub fn no_new_privileges() -> Result<(), Error> {
 pub fn not_dumpable() -> Result<(), Error> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|errno| Error::call("forbid core dumps", errno))
+}
+
+/// Raises the number of files that this process may hold open to the most that it is
+/// allowed. Shells and service managers give 1,024 for the sake of `select`, which
+/// nobody here uses; a thousand slow clients would then lock everybody out.
+///
+/// # Errors
+/// [`Error::Call`].
+pub fn most_files() -> Result<(), Error> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, raised)
+        .map_err(|errno| Error::call("raise the number of open files", errno))
 }
 
 /// Asks the kernel to kill this process when its parent's main thread ends.

@@ -119,6 +119,7 @@ pub fn confine(plan: &Plan) -> Result<Confinement, Error> {
         step.is_ok()
     };
     // After the change of user, which resets it.
+    best_effort(process::most_files());
     best_effort(process::not_dumpable());
     let no_new_privileges = best_effort(process::no_new_privileges());
 

@@ -136,3 +136,36 @@ fn an_access_log_that_nobody_reads_neither_slows_requests_nor_keeps_the_end_away
     );
     drop(ear);
 }
+
+#[test]
+fn a_shell_s_limit_on_open_files_does_not_let_slow_clients_lock_everybody_out() {
+    let folder = Folder::make("files");
+    let edge = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let sites = site("*", upstream("up"));
+    let config = folder.file("ringwall.toml", &text(&folder, edge, &sites, ""));
+    let log = std::fs::File::create(folder.0.join("log")).expect("a log can be made");
+    let _process = Running::start(
+        Command::new("sh")
+            .args(["-c", "ulimit -Sn 100; exec \"$0\" --config \"$1\" up"])
+            .arg(RINGWALL)
+            .arg(config)
+            .stdout(Stdio::null())
+            .stderr(log),
+    );
+    wait_for("an answer", Duration::from_secs(20), || {
+        (ask([127, 0, 0, 1], edge, "/", "x") == 200).then_some(())
+    });
+    let slow: Vec<TcpStream> = (0..200)
+        .filter_map(|_| {
+            let mut stream = TcpStream::connect(edge).ok()?;
+            stream.write_all(b"G").ok()?;
+            Some(stream)
+        })
+        .collect();
+    assert_eq!(
+        ask([127, 0, 8, 9], edge, "/", "x"),
+        200,
+        "DENY locked out by {} slow clients",
+        slow.len()
+    );
+}
