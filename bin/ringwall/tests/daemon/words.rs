@@ -381,3 +381,66 @@ fn detection_that_is_off_bars_nobody_and_says_so() {
     let status = instance.say(&["status"]);
     assert!(status.contains("detection.enabled is false"), "{status}");
 }
+
+#[test]
+fn an_ordinary_user_gets_all_that_needs_no_privilege_and_hears_what_is_off() {
+    use std::os::unix::fs::MetadataExt;
+    let root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    if !root || !support::missing(&["setpriv"]).is_empty() {
+        support::cannot_run("becoming an ordinary user takes root and setpriv");
+        return;
+    }
+    // A copy where that user can reach it, wherever this tree was built.
+    let folder = support::Folder::make("ordinary");
+    let program = folder.0.join("ringwall");
+    std::fs::copy(RINGWALL, &program).expect("the program can be copied");
+    let home = folder.0.join("home");
+    std::fs::create_dir(&home).expect("a folder");
+    std::os::unix::fs::chown(&home, Some(65_534), Some(65_534)).expect("root may");
+    let user = |words: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(&program)
+            .args(words);
+        command
+            .current_dir(&home)
+            .env("RINGWALL_METRICS__OFF", "true")
+            .env_remove("STATE_DIRECTORY");
+        command
+    };
+    let edge = SocketAddr::from(([127, 0, 0, 1], crate::instance::free_port()));
+    let (url, listen) = (format!("http://{}", upstream("plain")), edge.to_string());
+    let mut up = user(&["up", "--protect", &url, "--listen", &listen]);
+    let process = support::Running::start(
+        up.stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null()),
+    );
+    support::wait_for("the edge", Duration::from_secs(20), || {
+        TcpStream::connect(edge).ok()
+    });
+    assert!(
+        get_from([127, 0, 0, 1], edge, "anything")
+            .1
+            .ends_with("plain")
+    );
+    let status = user(&["status"]).output().expect("it runs");
+    let flat = String::from_utf8_lossy(&status.stdout)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(
+        flat.contains("never held root") && flat.contains("there is no privileged helper"),
+        "{flat}"
+    );
+    drop(process);
+    // A privileged port is refused with the reason and the way out.
+    let output = user(&["up", "--protect", &url, "--listen", "127.0.0.1:81"])
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("Cannot listen on 127.0.0.1:81"),
+        "{said}"
+    );
+}
