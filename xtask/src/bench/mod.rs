@@ -102,6 +102,8 @@ fn edge(rest: &[String]) -> Result<bool> {
         }
     };
     check_machine()?;
+    // Before the build: others may go on while it runs.
+    let commit = report::commit();
     let binary = match &arguments.binary {
         Some(binary) => binary
             .canonicalize()
@@ -131,7 +133,7 @@ fn edge(rest: &[String]) -> Result<bool> {
     let before = report::load_average();
     let began = Instant::now();
     let measured = measure(&binary, scale)?;
-    let text = report::text(&measured, &before, began.elapsed())?;
+    let text = report::text(&measured, &commit, &before, began.elapsed())?;
     println!("\n{text}");
     if arguments.quick || arguments.dry || arguments.binary.is_some() {
         println!("Nothing was written to bench/RESULTS.md.");

@@ -33,9 +33,14 @@ pub(super) fn load_average() -> String {
 }
 
 /// The whole report.
-pub(super) fn text(measured: &Measured, load_before: &str, took: Duration) -> Result<String> {
+pub(super) fn text(
+    measured: &Measured,
+    commit: &str,
+    load_before: &str,
+    took: Duration,
+) -> Result<String> {
     let mut out = String::new();
-    surroundings(&mut out, measured, load_before, took)?;
+    surroundings(&mut out, measured, (commit, load_before), took)?;
     method(&mut out)?;
     writeln!(out, "### Everything off: forwarding alone\n")?;
     table(&mut out, &measured.off)?;
@@ -58,7 +63,7 @@ pub(super) fn text(measured: &Measured, load_before: &str, took: Duration) -> Re
 fn surroundings(
     out: &mut String,
     measured: &Measured,
-    load_before: &str,
+    (commit, load_before): (&str, &str),
     took: Duration,
 ) -> Result<()> {
     let processor = field("/proc/cpuinfo", "model name");
@@ -83,7 +88,7 @@ fn surroundings(
     writeln!(
         out,
         "| Ringwall | {}, {} |",
-        commit(),
+        commit,
         said("rustc", &["--version"])
     )?;
     writeln!(out, "| nginx | {} |", version("nginx", "-v", "nginx/"))?;
@@ -413,7 +418,8 @@ fn version(program: &str, flag: &str, marker: &str) -> String {
         .to_owned()
 }
 
-fn commit() -> String {
+/// What is measured, as git names it.
+pub(super) fn commit() -> String {
     let commit = said("git", &["rev-parse", "--short", "HEAD"]);
     let changed = said(
         "git",
