@@ -191,13 +191,11 @@ impl Bookkeeper {
             desk.book.apply(entry);
             desk.book.committed(entry.node, entry.cursor());
         }
-        let view = View::of(&desk.book.changes(time));
-        let protected = desk
-            .policy
-            .protected
-            .changes_from(&book::Protected::default());
-        self.published.replace(view);
-        self.published.publish(&protected);
+        // One view with the never-ban list in it: there is no moment without that list.
+        let nobody = book::Protected::default();
+        let mut changes = desk.book.changes(time);
+        changes.extend(desk.policy.protected.changes_from(&nobody));
+        self.published.replace(View::of(&changes));
     }
 
     /// Publishes, queues for the disk, and closes connections, in this order: the

@@ -88,7 +88,7 @@ fn edge(daemon: &Daemon) -> Vec<ControlView> {
     let serving = if daemon.is_alive() {
         State::Holds
     } else {
-        State::Broken("An edge core ended; the log says why.".to_owned())
+        State::Broken("An edge core or the worker ended; the log says why.".to_owned())
     };
     let limits = &config.edge.limits;
     vec![

@@ -27,8 +27,9 @@ impl Bookkeeper {
         desk.spared = spared.remembering(&desk.spared);
         let mut changes = desk.respare();
         changes.extend(desk.reallow(allow, time));
-        drop(desk);
+        // Published at the desk, here and below, so that views change in the book's order.
         self.published.publish(&changes);
+        drop(desk);
     }
 
     /// Resolves every host name that somebody is spared or allowed by. Blocks.
@@ -54,8 +55,8 @@ impl Bookkeeper {
         }
         let mut desk = self.lock();
         let changes = desk.respare();
-        drop(desk);
         self.published.publish(&changes);
+        drop(desk);
     }
 
     fn learn(&self, name: &str, ranges: &[Cidr]) {
@@ -64,8 +65,8 @@ impl Bookkeeper {
         let applied = desk
             .book
             .update_resolution(&AllowSubject::Host(name.to_owned()), ranges);
-        drop(desk);
         self.published.publish(&applied.changes);
+        drop(desk);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What people order of the book: to decide, to undo, to allow. Done when it is on disk.
 
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use book::{AllowId, AllowItem, AllowSubject, Applied, Entry, EntryId, Op, Proposed};
@@ -67,8 +68,7 @@ impl Bookkeeper {
                 decision: decision.clone(),
             },
         );
-        drop(desk);
-        self.commit(&[entry])?;
+        self.commit(desk, &[entry])?;
         Ok(DecisionView {
             decision,
             volatile: false,
@@ -104,8 +104,7 @@ impl Bookkeeper {
             .into_iter()
             .map(|op| desk.author.entry(EntryId(random_id()), time, op))
             .collect();
-        drop(desk);
-        self.commit(&entries)?;
+        self.commit(desk, &entries)?;
         let values: Vec<&str> = found.iter().map(|one| one.value.as_str()).collect();
         Ok(format!(
             "Undone: {} for {}.",
@@ -164,11 +163,10 @@ impl Bookkeeper {
             .into_iter()
             .map(|op| desk.author.entry(EntryId(random_id()), time, op))
             .collect();
-        drop(desk);
         if let Some(applied) = learnt {
             self.published.publish(&applied.changes);
         }
-        self.commit(&entries)?;
+        self.commit(desk, &entries)?;
         Ok(match voided.len() {
             0 => format!("{subject} is allowed."),
             ended => format!("{subject} is allowed; {} ended.", count(ended, "decision")),
@@ -208,15 +206,16 @@ impl Bookkeeper {
             why: "taken back by hand".to_owned(),
         };
         let entry = desk.author.entry(EntryId(random_id()), time, op);
-        drop(desk);
-        self.commit(&[entry])?;
+        self.commit(desk, &[entry])?;
         Ok(format!("{subject} is no longer allowed."))
     }
 
     /// Saves entries and only then lets them count: an acknowledged order is on disk.
-    fn commit(&self, entries: &[Entry]) -> Result<(), String> {
-        self.store
-            .append_or_fail(entries)
+    /// They are queued at the desk that numbered them, so that the log's order is theirs.
+    fn commit(&self, desk: MutexGuard<'_, Desk>, entries: &[Entry]) -> Result<(), String> {
+        let ticket = self.store.append_or_fail(entries);
+        drop(desk);
+        ticket
             .wait(PATIENCE)
             .map_err(|why: NotDurable| why.to_string())?;
         let mut desk = self.lock();

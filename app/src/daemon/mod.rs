@@ -210,10 +210,10 @@ impl Daemon {
         self.edge().reopen_log();
     }
 
-    /// Whether every edge core still runs.
+    /// Whether every edge core and the worker still run.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.edge().is_alive()
+        self.edge().is_alive() && self.worker.is_alive()
     }
 
     fn edge(&self) -> RwLockReadGuard<'_, edge::EdgeHandle> {

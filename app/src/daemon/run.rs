@@ -268,7 +268,7 @@ async fn attend(
             }
             _ = look.tick() => {
                 if !daemon.is_alive() {
-                    return Err(Error::Operator("An edge core ended; the log says why. Start again.".to_owned()));
+                    return Err(Error::Operator("An edge core or the worker ended; the log says why. Start again.".to_owned()));
                 }
                 match files.changed(daemon) {
                     Some(Changed::Configuration) => reload(desk).await,

@@ -36,6 +36,13 @@ impl Worker {
         })
     }
 
+    /// Whether it still works: without it nothing ends on time and no name is resolved.
+    pub(super) fn is_alive(&self) -> bool {
+        self.thread
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+    }
+
     /// Has host names resolved before their time.
     pub(super) fn resolve_soon(&self) {
         if let Some(call) = &self.call {

@@ -14,8 +14,8 @@ pub fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// What is unusual about a path. A path with any of [`PathFlags::AMBIGUOUS`] can be read
-/// in two ways by two programs; gate decides what that means.
+/// What is unusual about a path. Whether two programs can read it in two ways is
+/// [`PathFlags::ambiguous_path`]; gate decides what that means.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct PathFlags(u16);
 
@@ -45,18 +45,28 @@ impl PathFlags {
     /// Two slashes in a row, plain.
     pub const DOUBLE_SLASH: Self = Self(1 << 10);
 
-    /// What two programs read in two ways. Plain dot segments and doubled slashes are
-    /// resolved alike by nearly all and are left out.
-    pub const AMBIGUOUS: Self = Self(
+    /// Dots or slashes in disguise: encoded twice, or as overlong UTF-8.
+    pub const DISGUISED_DOTS: Self = Self(1 << 11);
+
+    /// Always read in two ways. Plain dot segments and doubled slashes are resolved
+    /// alike by nearly all and are left out.
+    const TRICKS: Self = Self(
         Self::ENCODED_DOTS.0
             | Self::CLIMBS.0
-            | Self::ENCODED_SLASH.0
+            | Self::CONTROL.0
+            | Self::DOT_PARAMETER.0
+            | Self::DISGUISED_DOTS.0,
+    );
+
+    /// Read in two ways, and harmless by themselves: applications name things with an
+    /// encoded slash (GitLab's projects, npm's scopes), in Latin-1 or with a stray `%`.
+    /// Beside dot segments they are how filters are climbed around.
+    const ODD: Self = Self(
+        Self::ENCODED_SLASH.0
             | Self::BACKSLASH.0
             | Self::DOUBLE_ENCODED.0
             | Self::BAD_PERCENT.0
-            | Self::CONTROL.0
-            | Self::NOT_UTF8.0
-            | Self::DOT_PARAMETER.0,
+            | Self::NOT_UTF8.0,
     );
 
     /// Whether any of the other's flags is set here.
@@ -65,10 +75,11 @@ impl PathFlags {
         self.0 & other.0 != 0
     }
 
-    /// Whether the path can be read in two ways.
+    /// Whether two programs can read the path so differently that one lets through what
+    /// the other would have refused.
     #[must_use]
     pub const fn ambiguous_path(self) -> bool {
-        self.any(Self::AMBIGUOUS)
+        self.any(Self::TRICKS) || self.any(Self::ODD) && self.any(Self::DOTS)
     }
 
     const fn set(&mut self, other: Self) {
@@ -91,6 +102,12 @@ pub fn normal_path(path: &[u8]) -> (Cow<'_, [u8]>, PathFlags) {
     let (decoded, encoded_dot) = decode(path, &mut flags);
     if std::str::from_utf8(&decoded).is_err() {
         flags.set(PathFlags::NOT_UTF8);
+    }
+    if flags.any(PathFlags::NOT_UTF8) && has_overlong(&decoded)
+        || flags.any(PathFlags::DOUBLE_ENCODED)
+            && has_dots(&decode(&decoded, &mut PathFlags::default()).0)
+    {
+        flags.set(PathFlags::DISGUISED_DOTS);
     }
     let mut out: Vec<u8> = Vec::with_capacity(decoded.len());
     let mut segments = decoded.split(|b| *b == b'/').skip(1).peekable();
@@ -135,6 +152,22 @@ pub fn normal_path(path: &[u8]) -> (Cow<'_, [u8]>, PathFlags) {
         }
     }
     (Cow::Owned(out), flags)
+}
+
+/// Whether a segment is `.` or `..`, with parameters or without.
+fn has_dots(path: &[u8]) -> bool {
+    let name = |segment: &[u8]| {
+        let end = memchr::memchr(b';', segment).unwrap_or(segment.len());
+        matches!(segment.get(..end), Some(b"." | b".."))
+    };
+    path.split(|b| *b == b'/').any(name)
+}
+
+/// Whether an ASCII character stands as two or three bytes, which UTF-8 forbids
+/// (RFC 3629 §3) and lenient decoders read all the same.
+fn has_overlong(path: &[u8]) -> bool {
+    path.windows(2)
+        .any(|pair| matches!(pair, [0xc0 | 0xc1, 0x80..=0xbf] | [0xe0, 0x80..=0x9f]))
 }
 
 /// Whether anything in `path` needs a closer look.

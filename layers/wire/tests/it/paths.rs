@@ -25,19 +25,35 @@ fn paths_are_normalised_and_their_tricks_named() {
         ("/a/%2e%2E/b", "/b", PathFlags::ENCODED_DOTS, true),
         ("/a/.%2e/b", "/b", PathFlags::ENCODED_DOTS, true),
         ("/a%2f..%2Fb", "/b", PathFlags::ENCODED_SLASH, true),
-        ("/a%2fb", "/a/b", PathFlags::ENCODED_SLASH, true),
+        ("/a%2fb", "/a/b", PathFlags::ENCODED_SLASH, false),
+        (
+            "/api/v4/projects/group%2Fproject",
+            "/api/v4/projects/group/project",
+            PathFlags::ENCODED_SLASH,
+            false,
+        ),
+        ("/caf\u{e9}", "/caf\u{e9}", none, false),
+        ("/a%2f../b", "/b", PathFlags::DOTS, true),
         ("/a\\..\\b", "/b", PathFlags::BACKSLASH, true),
-        ("/a%5cb", "/a/b", PathFlags::BACKSLASH, true),
+        ("/a%5cb", "/a/b", PathFlags::BACKSLASH, false),
         (
             "/%252e%252e/a",
             "/%2e%2e/a",
-            PathFlags::DOUBLE_ENCODED,
+            PathFlags::DISGUISED_DOTS,
             true,
         ),
+        (
+            "/..%252f..%252fetc",
+            "/..%2f..%2fetc",
+            PathFlags::DISGUISED_DOTS,
+            true,
+        ),
+        ("/a%252fb", "/a%2fb", PathFlags::DOUBLE_ENCODED, false),
         ("/100%25", "/100%", none, false),
-        ("/a%zz", "/a%zz", PathFlags::BAD_PERCENT, true),
-        ("/a%2", "/a%2", PathFlags::BAD_PERCENT, true),
-        ("/a%", "/a%", PathFlags::BAD_PERCENT, true),
+        ("/a%zz", "/a%zz", PathFlags::BAD_PERCENT, false),
+        ("/a%zz/../b", "/b", PathFlags::BAD_PERCENT, true),
+        ("/a%2", "/a%2", PathFlags::BAD_PERCENT, false),
+        ("/a%", "/a%", PathFlags::BAD_PERCENT, false),
         ("/a%00.jpg", "/a\0.jpg", PathFlags::CONTROL, true),
         ("/a/..;/b", "/b", PathFlags::DOT_PARAMETER, true),
         ("/a/..;x=1/b", "/b", PathFlags::DOT_PARAMETER, true),
@@ -52,8 +68,15 @@ fn paths_are_normalised_and_their_tricks_named() {
         assert_eq!(flags.ambiguous_path(), *ambiguous, "{path} {flags:?}");
         assert!(*flag == none || flags.any(*flag), "{path} {flags:?}");
     }
-    let (_, flags) = normal_path(b"/%c0%ae%c0%ae/");
-    assert!(flags.any(PathFlags::NOT_UTF8) && flags.ambiguous_path());
+    for disguised in [&b"/%c0%ae%c0%ae/"[..], b"/..%c0%af..", b"/%e0%80%ae/"] {
+        let (_, flags) = normal_path(disguised);
+        assert!(
+            flags.any(PathFlags::NOT_UTF8) && flags.ambiguous_path(),
+            "{disguised:?}"
+        );
+    }
+    let (_, latin) = normal_path(b"/caf%E9/men%FC");
+    assert!(latin.any(PathFlags::NOT_UTF8) && !latin.ambiguous_path());
 }
 
 #[test]
