@@ -18,7 +18,7 @@ use vocab::Timestamp;
 use super::Start;
 use crate::bookkeeper::{Bookkeeper, Spared};
 use crate::watch::{SiteVolume, Watch};
-use crate::{Error, now, rulebook, translate};
+use crate::{Error, now, rulebook, surroundings, translate};
 
 /// The largest certificate or key file.
 const PEM_BYTES: u64 = 1 << 20;
@@ -181,6 +181,12 @@ fn alone(address: SocketAddr) -> Result<(), Error> {
             SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
+    // Nobody but this host is ever called: an address that is not its own cannot be
+    // bound, which the kernel will say.
+    let ip = near.ip();
+    if !ip.is_loopback() && !surroundings::own_addresses().contains(&ip) {
+        return Ok(());
+    }
     // A socket that met itself, which the kernel allows, is nobody else.
     let met = TcpStream::connect_timeout(&near, PATIENCE)
         .is_ok_and(|met| met.local_addr().ok() != met.peer_addr().ok());
@@ -194,9 +200,7 @@ fn alone(address: SocketAddr) -> Result<(), Error> {
 }
 
 fn cannot_bind(address: SocketAddr, error: &host::HostError) -> Error {
-    Error::Operator(format!(
-        "Cannot listen on {address}: {error}. Run 'ss -ltnp' to see who holds it, or change edge.listen."
-    ))
+    Error::Operator(format!("Cannot listen on {address}. {error}"))
 }
 
 /// Reads every configured certificate, and makes one for loopback names where TLS

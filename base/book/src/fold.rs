@@ -28,7 +28,7 @@ pub use query::Filter;
 /// How much a book holds at most.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
-    /// Decisions; about 600 bytes each.
+    /// Decisions; about 1.5 KiB each, the published view counted.
     pub decisions: usize,
     /// Allowlist items.
     pub allow_items: usize,
