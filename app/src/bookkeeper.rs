@@ -133,6 +133,8 @@ impl Bookkeeper {
         let mut desk = self.lock();
         let made = desk.respond(&alert, volume, time);
         self.refused.fetch_add(made.refused, Ordering::Relaxed);
+        let decisions = made.entries.iter().filter_map(decision_of);
+        self.recent.expect(alert.stop_at, decisions);
         self.enforce(desk, &made.entries, &made.applied);
         tracing::info!(
             scenario = %alert.scenario,
@@ -142,8 +144,7 @@ impl Bookkeeper {
             alert = ticket,
             "alert raised"
         );
-        self.recent
-            .raised(alert, made.entries.iter().filter_map(decision_of));
+        self.recent.raised(alert);
     }
 
     /// Notes a refusal: for whoever asks about its reference, and, when it was the

@@ -45,18 +45,23 @@ struct Bites {
 }
 
 impl Recent {
-    pub(super) fn raised<'a>(
+    /// Waits for the first refusal that these decisions bring about. To be called
+    /// before they are published, or another core's refusal comes first.
+    pub(super) fn expect<'a>(
         &self,
-        mut alert: Alert,
+        decided: Timestamp,
         decisions: impl Iterator<Item = &'a Decision>,
     ) {
-        let decided = alert.stop_at;
         for range in decisions
             .filter(|one| one.kind == Kind::Ban)
             .filter_map(Decision::cidr)
         {
             self.await_refusal(range, decided);
         }
+    }
+
+    /// Remembers an alert.
+    pub(super) fn raised(&self, mut alert: Alert) {
         let surplus = alert.events.len().saturating_sub(EVENTS);
         alert.events.drain(..surplus);
         alert.events.shrink_to_fit();
@@ -207,7 +212,7 @@ mod tests {
         let source: IpAddr = "192.0.2.7".parse().unwrap();
         recent.refused(source, Timestamp::from_unix_nanos(5));
         assert_eq!(recent.reaction(source), None);
-        recent.raised(alert("192.0.2.7", 100), [ban("192.0.2.7")].iter());
+        recent.expect(Timestamp::from_unix_nanos(100), [ban("192.0.2.7")].iter());
         recent.refused(
             "192.0.2.8".parse().unwrap(),
             Timestamp::from_unix_nanos(150),
@@ -224,7 +229,8 @@ mod tests {
         let recent = Recent::default();
         for number in 0..(SOURCES as u32 + 100) {
             let source = std::net::Ipv4Addr::from(0xc633_0000 + number).to_string();
-            recent.raised(alert(&source, 1), [ban(&source)].iter());
+            recent.expect(Timestamp::from_unix_nanos(1), [ban(&source)].iter());
+            recent.raised(alert(&source, 1));
         }
         assert_eq!(recent.alerts.lock().unwrap().len(), ALERTS);
         assert_eq!(recent.bites.lock().unwrap().sources.len(), SOURCES);

@@ -41,7 +41,7 @@ pub struct Caller {
 pub struct Socket {
     listener: UnixListener,
     path: PathBuf,
-    group: u32,
+    serves: Served,
 }
 
 impl Socket {
@@ -69,11 +69,17 @@ impl Socket {
         }
         let listener = UnixListener::bind(path)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
-        let group = fs::metadata(path)?.gid();
+        // The file's owner is whom we run as; /proc/self would say root, since a
+        // confined process is not dumpable.
+        let file = fs::metadata(path)?;
+        let serves = Served {
+            owner: file.uid(),
+            group: file.gid(),
+        };
         Ok(Self {
             listener,
             path: path.to_owned(),
-            group,
+            serves,
         })
     }
 
@@ -93,10 +99,10 @@ impl Socket {
             match stream {
                 Ok((stream, _)) => {
                     let oracle = Arc::clone(&oracle);
-                    let group = self.group;
+                    let serves = self.serves;
                     callers.spawn(async move {
                         // A caller that goes away early harms only itself.
-                        if let Err(error) = converse(stream, oracle, group).await {
+                        if let Err(error) = converse(stream, oracle, serves).await {
                             tracing::debug!(%error, "control caller went away");
                         }
                         drop(permit);
@@ -120,7 +126,7 @@ impl Drop for Socket {
     }
 }
 
-async fn converse(stream: UnixStream, oracle: Arc<dyn Oracle>, group: u32) -> io::Result<()> {
+async fn converse(stream: UnixStream, oracle: Arc<dyn Oracle>, serves: Served) -> io::Result<()> {
     let credentials = stream.peer_cred()?;
     let (read, mut write) = stream.into_split();
     let mut line = Vec::new();
@@ -128,7 +134,7 @@ async fn converse(stream: UnixStream, oracle: Arc<dyn Oracle>, group: u32) -> io
     let mut reader = BufReader::new(read.take(limit));
     let said = tokio::time::timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await?;
     let answer = match said {
-        _ if !welcome(credentials.uid(), credentials.gid(), group) => {
+        _ if !serves.welcomes(credentials.uid(), credentials.gid()) => {
             Answer::Error("This control socket does not serve you. Use sudo.".to_owned())
         }
         Ok(_) => {
@@ -149,11 +155,21 @@ async fn converse(stream: UnixStream, oracle: Arc<dyn Oracle>, group: u32) -> io
     write.shutdown().await
 }
 
-/// Root, the user we run as, and members of the socket file's group.
-/// Supplementary groups are the kernel's business: it checked the file's mode.
-fn welcome(uid: u32, gid: u32, group: u32) -> bool {
-    let own = fs::metadata("/proc/self").map_or(0, |own| own.uid());
-    uid == 0 || uid == own || gid == group || group != 0
+/// Who is served, besides root.
+#[derive(Clone, Copy, Debug)]
+struct Served {
+    /// The user that Ringwall runs as.
+    owner: u32,
+    /// The socket file's group, unless it is root's.
+    group: u32,
+}
+
+impl Served {
+    /// Whether a caller with these credentials is served. The group counts as the
+    /// caller's own one (`sg GROUP`), since the kernel names no other.
+    fn welcomes(self, uid: u32, gid: u32) -> bool {
+        uid == 0 || uid == self.owner || gid == self.group && self.group != 0
+    }
 }
 
 async fn reply(line: &[u8], oracle: Arc<dyn Oracle>, caller: Caller) -> Answer {
@@ -217,12 +233,17 @@ mod tests {
 
     #[test]
     fn only_root_the_owner_and_the_group_are_served() {
-        let own = fs::metadata("/proc/self").unwrap().uid();
-        assert!(welcome(0, 0, 0));
-        assert!(welcome(own, 12345, 0));
-        assert!(
-            !welcome(54321, 54321, 0),
-            "DENY a stranger on a root-owned socket"
-        );
+        let serves = Served {
+            owner: 990,
+            group: 991,
+        };
+        for (uid, gid) in [(0, 0), (0, 7), (990, 7), (5, 991)] {
+            assert!(serves.welcomes(uid, gid), "{uid}:{gid}");
+        }
+        for (uid, gid) in [(5, 5), (991, 990), (65_534, 65_534), (5, 0)] {
+            assert!(!serves.welcomes(uid, gid), "DENY {uid}:{gid}");
+        }
+        let root = Served { owner: 0, group: 0 };
+        assert!(!root.welcomes(5, 0), "DENY root's group is nobody's way in");
     }
 }

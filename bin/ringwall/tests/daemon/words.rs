@@ -444,3 +444,50 @@ fn an_ordinary_user_gets_all_that_needs_no_privilege_and_hears_what_is_off() {
         "{said}"
     );
 }
+
+#[test]
+fn a_stranger_is_not_served_even_where_the_socket_stands_open() {
+    use std::os::unix::fs::MetadataExt;
+    let root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    if !root || !support::missing(&["setpriv"]).is_empty() {
+        support::cannot_run("becoming a stranger takes root and setpriv");
+        return;
+    }
+    let folder = support::Folder::make("stranger");
+    let program = folder.0.join("ringwall");
+    std::fs::copy(RINGWALL, &program).expect("the program can be copied");
+    let instance = Instance::start(&site("*", upstream("up")), "");
+    // Somebody opened what must be closed: now only the kernel's word on the caller is left.
+    let socket = instance.socket();
+    let run = socket.parent().expect("it lies in a folder");
+    for (path, mode) in [(run, 0o755), (socket.as_path(), 0o666)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("root may");
+    }
+    let ask = |uid: &str, words: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", uid, "--regid", uid, "--clear-groups"])
+            .arg(&program);
+        command
+            .arg("--socket")
+            .arg(&socket)
+            .args(words)
+            .output()
+            .expect("it runs")
+    };
+    for words in [
+        &["status"][..],
+        &["pause"],
+        &["decision", "add", "192.0.2.1"],
+        &["down"],
+    ] {
+        let output = ask("12345", words);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && said.contains("does not serve you"),
+            "DENY {words:?}: {said}"
+        );
+    }
+    assert!(instance.say(&["status"]).contains("0 decisions in force"));
+    assert_eq!(instance.get("x").0, 200);
+}
