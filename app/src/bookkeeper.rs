@@ -150,9 +150,11 @@ impl Bookkeeper {
     /// Notes a refusal: for whoever asks about its reference, and, when it was the
     /// book's, for the time from decision to refusal.
     pub fn refused(&self, refusal: &Refusal<'_>) {
-        if !refusal.observed {
-            self.recent.turned(refusal);
+        // What was only observed went on: nobody was turned away.
+        if refusal.observed {
+            return;
         }
+        self.recent.turned(refusal);
         if refusal.by == RefusedBy::Book {
             self.recent.refused(refusal.client.0, refusal.time);
         }
