@@ -382,29 +382,46 @@ fn detection_that_is_off_bars_nobody_and_says_so() {
     assert!(status.contains("detection.enabled is false"), "{status}");
 }
 
+/// A way to run the program as somebody else: a copy where anybody can reach it,
+/// wherever this tree was built.
+struct Others {
+    folder: support::Folder,
+}
+
+impl Others {
+    /// `None`, with the reason said, where nobody else can be become.
+    fn ready() -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+        if !root || !support::missing(&["setpriv"]).is_empty() {
+            support::cannot_run("becoming another user takes root and setpriv");
+            return None;
+        }
+        let folder = support::Folder::make("others");
+        std::fs::copy(RINGWALL, folder.0.join("ringwall")).expect("the program can be copied");
+        Some(Self { folder })
+    }
+
+    fn run_as(&self, user: &str) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", user, "--regid", user, "--clear-groups"]);
+        command.arg(self.folder.0.join("ringwall"));
+        command
+    }
+}
+
 #[test]
 fn an_ordinary_user_gets_all_that_needs_no_privilege_and_hears_what_is_off() {
-    use std::os::unix::fs::MetadataExt;
-    let root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    if !root || !support::missing(&["setpriv"]).is_empty() {
-        support::cannot_run("becoming an ordinary user takes root and setpriv");
+    let Some(others) = Others::ready() else {
         return;
-    }
-    // A copy where that user can reach it, wherever this tree was built.
-    let folder = support::Folder::make("ordinary");
-    let program = folder.0.join("ringwall");
-    std::fs::copy(RINGWALL, &program).expect("the program can be copied");
-    let home = folder.0.join("home");
+    };
+    let home = others.folder.0.join("home");
     std::fs::create_dir(&home).expect("a folder");
     std::os::unix::fs::chown(&home, Some(65_534), Some(65_534)).expect("root may");
     let user = |words: &[&str]| {
-        let mut command = Command::new("setpriv");
+        let mut command = others.run_as("65534");
+        command.args(words).current_dir(&home);
         command
-            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
-            .arg(&program)
-            .args(words);
-        command
-            .current_dir(&home)
             .env("RINGWALL_METRICS__OFF", "true")
             .env_remove("STATE_DIRECTORY");
         command
@@ -447,15 +464,9 @@ fn an_ordinary_user_gets_all_that_needs_no_privilege_and_hears_what_is_off() {
 
 #[test]
 fn a_stranger_is_not_served_even_where_the_socket_stands_open() {
-    use std::os::unix::fs::MetadataExt;
-    let root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    if !root || !support::missing(&["setpriv"]).is_empty() {
-        support::cannot_run("becoming a stranger takes root and setpriv");
+    let Some(others) = Others::ready() else {
         return;
-    }
-    let folder = support::Folder::make("stranger");
-    let program = folder.0.join("ringwall");
-    std::fs::copy(RINGWALL, &program).expect("the program can be copied");
+    };
     let instance = Instance::start(&site("*", upstream("up")), "");
     // Somebody opened what must be closed: now only the kernel's word on the caller is left.
     let socket = instance.socket();
@@ -463,17 +474,10 @@ fn a_stranger_is_not_served_even_where_the_socket_stands_open() {
     for (path, mode) in [(run, 0o755), (socket.as_path(), 0o666)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("root may");
     }
-    let ask = |uid: &str, words: &[&str]| {
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--reuid", uid, "--regid", uid, "--clear-groups"])
-            .arg(&program);
-        command
-            .arg("--socket")
-            .arg(&socket)
-            .args(words)
-            .output()
-            .expect("it runs")
+    let ask = |words: &[&str]| {
+        let mut command = others.run_as("12345");
+        command.arg("--socket").arg(&socket).args(words);
+        command.output().expect("it runs")
     };
     for words in [
         &["status"][..],
@@ -481,7 +485,7 @@ fn a_stranger_is_not_served_even_where_the_socket_stands_open() {
         &["decision", "add", "192.0.2.1"],
         &["down"],
     ] {
-        let output = ask("12345", words);
+        let output = ask(words);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(
             !output.status.success() && said.contains("does not serve you"),
