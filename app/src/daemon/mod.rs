@@ -58,6 +58,8 @@ pub struct Daemon {
     watch: Arc<Watch>,
     start: Start,
     config: ArcSwap<Config>,
+    /// What was in force at the start: some of it stays so until a restart.
+    began_with: Config,
     /// One reload at a time.
     reloading: Mutex<()>,
     pause: Mutex<Option<Pause>>,
@@ -93,6 +95,7 @@ impl Daemon {
             bookkeeper,
             watch,
             start,
+            began_with: config.clone(),
             config: ArcSwap::from_pointee(config),
             reloading: Mutex::new(()),
             pause: Mutex::new(None),
@@ -191,12 +194,17 @@ impl Daemon {
         let (scenarios, broken) = (rules.scenarios(), rules.faults.len());
         self.watch
             .replace(&rules, &build::site_policies(&config, &self.bookkeeper));
+        let later = needs_restart(&self.began_with, &config);
         self.config.store(Arc::new(config));
         self.worker.resolve_soon();
-        tracing::info!(scenarios, broken, "configuration reloaded");
-        Ok(format!(
+        tracing::info!(scenarios, broken, ?later, "configuration reloaded");
+        let mut said = format!(
             "The new configuration is in force: {scenarios} scenarios, {broken} broken rules."
-        ))
+        );
+        if !later.is_empty() {
+            said += &format!(" Only after a restart: {}.", later.join(", "));
+        }
+        Ok(said)
     }
 
     fn snapshot(&self, config: &Config) -> Result<edge::Snapshot, Error> {
@@ -267,4 +275,21 @@ impl Daemon {
         }
         report
     }
+}
+
+/// The tables that changed since the start and that a running instance cannot take up.
+fn needs_restart(began: &Config, after: &Config) -> Vec<&'static str> {
+    let tables = [
+        ("state", began.state != after.state),
+        ("control", began.control != after.control),
+        ("metrics", began.metrics != after.metrics),
+        ("process", began.process != after.process),
+        ("log", began.log != after.log),
+        (
+            "edge.access_log",
+            began.edge.access_log != after.edge.access_log,
+        ),
+    ];
+    let changed = tables.into_iter().filter(|(_, changed)| *changed);
+    changed.map(|(name, _)| name).collect()
 }

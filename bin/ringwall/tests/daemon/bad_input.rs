@@ -67,6 +67,11 @@ fn a_wrong_reload_keeps_the_old_configuration_and_a_right_one_takes_over() {
     );
     let said = instance.say(&["reload"]);
     assert!(said.contains("in force"), "{said}");
+    assert!(!said.contains("restart"), "{said}");
+    instance.rewrite(&site("*", two), "[log]\nlevel = \"debug\"\n");
+    let said = instance.say(&["reload"]);
+    let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("after a restart: log."), "{said}");
 }
 
 #[test]
