@@ -1,7 +1,7 @@
 //! Putting an instance together, in the order in which its parts need each other.
 
 use std::io::Read;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
@@ -174,29 +174,32 @@ fn listeners(
 fn alone(address: SocketAddr) -> Result<(), Error> {
     /// Who listens on this host answers at once.
     const PATIENCE: Duration = Duration::from_millis(500);
-    let mut near = address;
-    if address.ip().is_unspecified() {
-        near.set_ip(match address {
-            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    // Nobody but this host is ever called: an address that is not its own cannot be
-    // bound, which the kernel will say.
-    let ip = near.ip();
-    if !ip.is_loopback() && !surroundings::own_addresses().contains(&ip) {
+    let Some(near) = callable(address, &surroundings::own_addresses()) else {
         return Ok(());
-    }
+    };
     // A socket that met itself, which the kernel allows, is nobody else.
     let met = TcpStream::connect_timeout(&near, PATIENCE)
         .is_ok_and(|met| met.local_addr().ok() != met.peer_addr().ok());
-    if address.port() == 0 || !met {
+    if !met {
         return Ok(());
     }
     Err(Error::Operator(format!(
         "Cannot listen on {address}: somebody listens there already. Run 'ss -ltnp' to see who, stop \
          another instance with 'ringwall down', or change edge.listen."
     )))
+}
+
+/// Where a listener on `address` would answer: on loopback or on one of our `own`
+/// addresses. Nobody else is ever called; an address that is not this host's cannot be
+/// bound, which the kernel says.
+fn callable(address: SocketAddr, own: &[IpAddr]) -> Option<SocketAddr> {
+    let ip = match address.ip() {
+        IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        named => named,
+    };
+    let ours = ip.is_loopback() || own.contains(&ip);
+    (ours && address.port() != 0).then(|| SocketAddr::new(ip, address.port()))
 }
 
 fn cannot_bind(address: SocketAddr, error: &host::HostError) -> Error {
@@ -276,4 +279,32 @@ pub(super) fn sentence(error: &edge::EdgeError) -> Error {
     let cause =
         std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
     Error::Operator(format!("Cannot {error}{cause}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_but_this_host_is_called_before_listening() {
+        let own: [IpAddr; 2] = ["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()];
+        for (address, called) in [
+            ("0.0.0.0:80", Some("127.0.0.1:80")),
+            ("[::]:80", Some("[::1]:80")),
+            ("127.0.0.9:80", Some("127.0.0.9:80")),
+            ("192.0.2.7:80", Some("192.0.2.7:80")),
+            ("[2001:db8::7]:80", Some("[2001:db8::7]:80")),
+            // DENY: strangers, and a port that the kernel will choose
+            ("198.51.100.77:80", None),
+            ("[2001:db8::8]:80", None),
+            ("127.0.0.1:0", None),
+        ] {
+            let called = called.map(|text| text.parse().unwrap());
+            assert_eq!(
+                callable(address.parse().unwrap(), &own),
+                called,
+                "{address}"
+            );
+        }
+    }
 }
