@@ -1,6 +1,8 @@
 //! What the tests need from Debian: one list, each entry with its reason.
 
-use std::path::Path;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -15,28 +17,13 @@ struct Package {
     program: &'static str,
     /// What it is needed for.
     why: &'static str,
-    /// A service that Debian starts with it and that nobody asked for.
-    service: Option<&'static str>,
 }
 
 const fn tool(name: &'static str, program: &'static str, why: &'static str) -> Package {
-    Package {
-        name,
-        program,
-        why,
-        service: None,
-    }
+    Package { name, program, why }
 }
 
-const fn server(name: &'static str, program: &'static str, why: &'static str) -> Package {
-    Package {
-        name,
-        program,
-        why,
-        service: Some(program),
-    }
-}
-
+/// What is installed. Services do not start, see [`Quiet`].
 const PACKAGES: &[Package] = &[
     tool(
         "iproute2",
@@ -57,6 +44,18 @@ const PACKAGES: &[Package] = &[
         "an attacker that looks for hidden paths",
     ),
     tool("hydra", "hydra", "an attacker that guesses passwords"),
+    tool("ffuf", "ffuf", "an attacker that tries words in paths"),
+    tool("sqlmap", "sqlmap", "an attacker that injects SQL"),
+    tool(
+        "wapiti",
+        "wapiti",
+        "an attacker that tries every page and form for holes",
+    ),
+    tool(
+        "slowhttptest",
+        "slowhttptest",
+        "an attacker that is slow on purpose",
+    ),
     tool(
         "openssl",
         "openssl",
@@ -69,23 +68,100 @@ const PACKAGES: &[Package] = &[
         "another program that locks our database",
     ),
     tool("nftables", "nft", "what the kernel enforces"),
-    server(
+    tool(
         "nginx-light",
         "nginx",
         "a peer to compare with, and its logs",
     ),
-    server("haproxy", "haproxy", "a peer to compare with"),
+    tool("haproxy", "haproxy", "a peer to compare with"),
+    tool(
+        "crowdsec-firewall-bouncer",
+        "crowdsec-firewall-bouncer",
+        "a peer that bars in the kernel",
+    ),
+    tool("git", "git", "a visitor with a protocol of its own"),
+    tool("cadaver", "cadaver", "a visitor that speaks WebDAV"),
+    tool(
+        "linkchecker",
+        "linkchecker",
+        "a visitor that follows every link",
+    ),
+    tool(
+        "apache2",
+        "apache2",
+        "serves the applications, WebDAV and repositories",
+    ),
+    tool("apache2-utils", "htpasswd", "passwords for them"),
+    tool("libapache2-mod-php", "php", "runs the applications"),
+    tool(
+        "php-sqlite3",
+        "/usr/share/php8.2-sqlite3/sqlite3/sqlite3.ini",
+        "the applications' database",
+    ),
+    tool(
+        "php-xml",
+        "/usr/share/php8.2-xml/xml/dom.ini",
+        "the applications need it",
+    ),
+    tool(
+        "php-mbstring",
+        "/usr/share/php8.2-mbstring/mbstring/mbstring.ini",
+        "the applications need it",
+    ),
+    tool(
+        "php-intl",
+        "/usr/share/php8.2-intl/intl/intl.ini",
+        "the applications need it",
+    ),
+    tool(
+        "dokuwiki",
+        "/usr/share/dokuwiki/doku.php",
+        "an application to protect",
+    ),
+    tool(
+        "mediawiki",
+        "/usr/share/mediawiki/index.php",
+        "an application to protect",
+    ),
+    tool("radicale", "radicale", "an application to protect"),
+    tool("chromium", "chromium", "visitors with a browser"),
+    tool("chromium-driver", "chromedriver", "steers the browser"),
+    tool("docker.io", "dockerd", "containers that come and go"),
+    tool("iptables", "iptables", "dockerd wants it"),
+    tool("busybox-static", "busybox", "what runs in those containers"),
+    tool("clang", "clang", "links the fuzzers"),
 ];
+
+/// What is only unpacked, below `target/debian/NAME`, since installing it would call
+/// its maker: crowdsec's package registers with an API on the internet.
+const UNPACKED: &[Package] = &[tool(
+    "crowdsec",
+    "usr/bin/crowdsec",
+    "a peer to compare with, and its hub",
+)];
 
 /// Installs what is missing where that is possible; says what is missing where not.
 pub(crate) fn install() -> Result<()> {
     let missing: Vec<&Package> = PACKAGES
         .iter()
-        .filter(|package| find(package.program).is_none())
+        .filter(|package| !present(package.program))
         .collect();
-    if missing.is_empty() {
-        return Ok(());
+    if !missing.is_empty() {
+        install_all(&missing)?;
     }
+    unpack_all()
+}
+
+/// Whether a program, or a file that tells of a package, is there.
+fn present(program: &str) -> bool {
+    if program.starts_with('/') {
+        Path::new(program).exists()
+    } else {
+        find(program).is_some()
+    }
+}
+
+fn install_all(missing: &[&Package]) -> Result<()> {
     let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
     if !is_root() || find("apt-get").is_none() {
         let because = if is_root() {
@@ -103,6 +179,7 @@ pub(crate) fn install() -> Result<()> {
         return Ok(());
     }
     println!("Installing what the tests need: {}.", names.join(" "));
+    let _quiet = Quiet::begin();
     let updated = succeeds(apt().args(["update", "--quiet"]))?;
     let installed = succeeds(
         apt()
@@ -119,7 +196,47 @@ pub(crate) fn install() -> Result<()> {
             "apt-get could not install all of them; the tests that need them will say so.{why}"
         );
     }
-    quieten(&missing)
+    Ok(())
+}
+
+/// Downloads and unpacks, without running what the packages would run.
+fn unpack_all() -> Result<()> {
+    for package in UNPACKED {
+        let folder = unpacked(package.name);
+        if folder.join(package.program).exists() || find("apt-get").is_none() {
+            continue;
+        }
+        println!("Unpacking {}: {}.", package.name, package.why);
+        std::fs::create_dir_all(&folder)?;
+        let fetched = succeeds(
+            apt()
+                .args(["download", "--quiet", package.name])
+                .current_dir(&folder),
+        )?;
+        let archive = std::fs::read_dir(&folder)?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.extension().is_some_and(|kind| kind == "deb"));
+        let done = match archive {
+            Some(archive) if fetched => {
+                succeeds(Command::new("dpkg").arg("-x").arg(archive).arg(&folder))?
+            }
+            _ => false,
+        };
+        if !done {
+            println!(
+                "{} could not be unpacked; the tests that need it will say so.",
+                package.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Where a package is unpacked.
+pub(crate) fn unpacked(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../target/debian")
+        .join(name)
 }
 
 fn apt() -> Command {
@@ -128,13 +245,26 @@ fn apt() -> Command {
     command
 }
 
-/// Debian starts a server as soon as it is installed; the tests start their own.
-fn quieten(installed: &[&Package]) -> Result<()> {
-    if !Path::new("/run/systemd/system").exists() {
-        return Ok(());
+/// Keeps Debian from starting servers as soon as they are installed, since the tests
+/// start their own: a `policy-rc.d` that says no, for as long as this lives.
+struct Quiet(Option<PathBuf>);
+
+impl Quiet {
+    fn begin() -> Self {
+        let policy = PathBuf::from("/usr/sbin/policy-rc.d");
+        if policy.exists() {
+            return Self(None);
+        }
+        let made = std::fs::write(&policy, "#!/bin/sh\nexit 101\n")
+            .and_then(|()| std::fs::set_permissions(&policy, Permissions::from_mode(0o755)));
+        Self(made.is_ok().then_some(policy))
     }
-    for service in installed.iter().filter_map(|package| package.service) {
-        succeeds(Command::new("systemctl").args(["disable", "--now", service]))?;
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        if let Some(policy) = &self.0 {
+            let _gone = std::fs::remove_file(policy);
+        }
     }
-    Ok(())
 }
