@@ -150,6 +150,11 @@ fn decisions(daemon: &Daemon, page: &mut Page) {
         "Buckets dropped because a bound was reached",
         counts.evicted,
     );
+    page.count(
+        "detect_crowded_total",
+        "Buckets dropped because their source held its share of the table",
+        counts.crowded,
+    );
     page.gauge("detect_buckets", "Buckets held", counts.buckets);
     let book = daemon.bookkeeper().numbers();
     page.gauge("book_decisions", "Decisions in force", book.active as u64);

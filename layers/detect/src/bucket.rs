@@ -34,6 +34,16 @@ pub use seed::Seed;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ScenarioId(pub u32);
 
+/// Whose event made a bucket: a keyed hash of the source, so that no source can hold
+/// more than its share of the table.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Owner(pub u64);
+
+impl Owner {
+    /// An event without a source; no share is kept of these.
+    pub const NOBODY: Self = Self(0);
+}
+
 /// One event's effect on one bucket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pour {
@@ -49,6 +59,8 @@ pub struct Pour {
     pub distinct: Option<u64>,
     /// The scenario's `cancel_on` holds for this event: the bucket is emptied silently.
     pub cancel: bool,
+    /// The event's source, by [`Seed::distinct`]; [`Owner::NOBODY`] when it has none.
+    pub owner: Owner,
 }
 
 /// The event behind a batch of pours.

@@ -19,7 +19,7 @@ use vocab::{HttpEvent, Refusal, Timestamp};
 pub use http::DIFFERENCES;
 pub use scratch::{Counted, Occurring, Scratch, Seen};
 
-use crate::bucket::BucketSpec;
+use crate::bucket::{BucketSpec, Owner};
 use crate::event::{Slots, Space, slot};
 use crate::explain::{ScenarioTrace, Trace};
 use crate::gotime::Dates;
@@ -335,6 +335,16 @@ impl Program {
                 // What it changed may matter to those that follow.
                 self.sieve
                     .choose(&scratch.event, trace.is_some(), &mut scratch.chosen);
+            }
+        }
+        if !scratch.pours.is_empty() {
+            let source = match &group {
+                Some(group) => group.as_slice(),
+                None => scratch.event.text(slot::META_SOURCE_IP),
+            };
+            if !source.is_empty() {
+                let owner = Owner(scratch.seed.distinct(source).max(1));
+                scratch.pours.iter_mut().for_each(|pour| pour.owner = owner);
             }
         }
         scratch.group = group;

@@ -6,7 +6,8 @@
 //! wait for each other for longer than a pour takes.
 //!
 //! Refuses: to grow. Entries and bytes of kept events are bounded; the bucket
-//! that was poured into longest ago goes first and is counted.
+//! that was poured into longest ago goes first and is counted. No source holds more
+//! than its share: one that makes a bucket of every path it invents pushes out its own.
 //!
 //! Assumes: pours that must be ordered come in that order. On live traffic the
 //! time passed in may jump: forward looks like idleness, backward (by a second
@@ -66,6 +67,8 @@ pub struct Counts {
     pub bytes: u64,
     /// Living entries dropped because a bound was reached.
     pub evicted: u64,
+    /// Living entries dropped because their source held its share of the table.
+    pub crowded: u64,
     /// Pours in all.
     pub poured: u64,
     /// Pours of a program that was replaced meanwhile.
@@ -85,6 +88,7 @@ impl Counts {
         self.buckets += other.buckets;
         self.bytes += other.bytes;
         self.evicted += other.evicted;
+        self.crowded += other.crowded;
         self.poured += other.poured;
         self.stale += other.stale;
         self.suppressed += other.suppressed;

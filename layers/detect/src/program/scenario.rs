@@ -3,7 +3,7 @@
 use expr::{EvalError, Expr, SlotId, Type};
 
 use super::env::EventEnv;
-use crate::bucket::{Pour, ScenarioId, Seed, text};
+use crate::bucket::{Owner, Pour, ScenarioId, Seed, text};
 use crate::event::slot;
 use crate::parse::evaluate;
 
@@ -99,6 +99,8 @@ impl Scenario {
                 key: key?,
                 distinct: distinct.transpose()?,
                 cancel: cancel.transpose()?.unwrap_or(false),
+                // The program tells whose they are, once for all pours.
+                owner: Owner::NOBODY,
             })
         };
         (pour(), values)

@@ -15,7 +15,8 @@ use super::list::{Links, List, NONE};
 use super::{Counts, Mode};
 use crate::alert;
 use crate::bucket::{
-    Bucket, BucketKind, BucketSpec, Held, Now, Occurrence, Outcome, Pour, ScenarioId, ScopeRule,
+    Bucket, BucketKind, BucketSpec, Held, Now, Occurrence, Outcome, Owner, Pour, ScenarioId,
+    ScopeRule,
 };
 
 /// Slots of the wheel, one second each; later deadlines are looked at again.
@@ -40,7 +41,27 @@ struct Entry {
     slot: usize,
     used: Links,
     wheel: Links,
+    /// Whose pour made it, and its place among what that source owns.
+    owner: Owner,
+    owned: Links,
 }
+
+/// What one source holds of the shard.
+#[derive(Debug)]
+struct Estate {
+    entries: usize,
+    bytes: usize,
+    /// In the order of last use.
+    order: List,
+}
+
+/// The share of a shard's entries that one source may hold, and of its bytes. A source
+/// that groups by path makes a bucket of every path; what is left to it serves a large
+/// office behind one address, and it takes more than sixty such to crowd out others.
+const ENTRY_SHARE: usize = 64;
+const BYTE_SHARE: usize = 16;
+/// Entries of a shard that a source may hold however small the table is.
+const LEAST_SHARE: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Shard {
@@ -49,6 +70,7 @@ pub(super) struct Shard {
     max_bytes: usize,
     mode: Mode,
     index: HashMap<Key, u32, BuildHasherDefault<AlreadyHashed>>,
+    estates: HashMap<Owner, Estate, BuildHasherDefault<AlreadyHashed>>,
     slab: Vec<Option<Entry>>,
     free: Vec<u32>,
     used: List,
@@ -82,6 +104,10 @@ impl Hasher for AlreadyHashed {
         self.0 = (self.0 ^ u64::from(scenario)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
+    fn write_u64(&mut self, owner: u64) {
+        self.0 ^= owner;
+    }
+
     fn write_u128(&mut self, key: u128) {
         #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
         let half = key as u64;
@@ -101,6 +127,12 @@ fn wheel(slab: &mut [Option<Entry>], at: u32) -> Option<&mut Links> {
         .map(|entry| &mut entry.wheel)
 }
 
+fn owned(slab: &mut [Option<Entry>], at: u32) -> Option<&mut Links> {
+    slab.get_mut(at as usize)?
+        .as_mut()
+        .map(|entry| &mut entry.owned)
+}
+
 impl Shard {
     pub(super) fn new(specs: Specs, max_entries: usize, max_bytes: usize, mode: Mode) -> Self {
         Self {
@@ -110,6 +142,7 @@ impl Shard {
             max_bytes,
             mode,
             index: HashMap::default(),
+            estates: HashMap::default(),
             slab: Vec::new(),
             free: Vec::new(),
             used: List::EMPTY,
@@ -221,19 +254,25 @@ impl Shard {
         if matches!(spec.kind, BucketKind::Trigger) {
             let mut bucket = Bucket::new(now);
             bucket.pour(spec, hold(spec, pour, occurrence), now);
-            self.overflow(spec, (pour.scenario, pour.key), &bucket, now, alerts);
+            self.overflow(
+                spec,
+                (pour.scenario, pour.key, pour.owner),
+                &bucket,
+                now,
+                alerts,
+            );
             return;
         }
         let key = (pour.scenario, pour.key);
         let at = match self.index.get(&key) {
             Some(at) => *at,
             None if pour.cancel => return,
-            None => self.insert(key, spec, now),
+            None => self.insert(key, pour.owner, spec, now),
         };
         if let Some(dead) = self.take_dead(at, now)
             && matches!(spec.kind, BucketKind::Counter)
         {
-            self.overflow(spec, key, &dead, now, alerts);
+            self.overflow(spec, (key.0, key.1, pour.owner), &dead, now, alerts);
         }
         let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
             return;
@@ -256,7 +295,7 @@ impl Shard {
         };
         self.settle(at, spec);
         if let Some(bucket) = full {
-            self.overflow(spec, key, &bucket, now, alerts);
+            self.overflow(spec, (key.0, key.1, pour.owner), &bucket, now, alerts);
         }
         self.shed(at);
     }
@@ -283,6 +322,9 @@ impl Shard {
         };
         let weight = entry.bucket.as_ref().map_or(0, Bucket::weight);
         self.bytes = self.bytes + weight - entry.weight;
+        if let Some(estate) = self.estates.get_mut(&entry.owner) {
+            estate.bytes = estate.bytes + weight - entry.weight;
+        }
         entry.weight = weight;
         entry.deadline = match &entry.bucket {
             Some(bucket) => bucket.deadline(spec).max(entry.blackhole),
@@ -294,6 +336,7 @@ impl Shard {
         } else {
             self.used.remove(&mut self.slab, at, used);
             self.used.push(&mut self.slab, at, used);
+            self.own_again(at);
         }
     }
 
@@ -301,7 +344,7 @@ impl Shard {
     fn overflow(
         &mut self,
         spec: &BucketSpec,
-        key: Key,
+        (scenario, group, owner): (ScenarioId, u128, Owner),
         bucket: &Bucket,
         now: Now,
         alerts: &mut Vec<Alert>,
@@ -315,9 +358,10 @@ impl Shard {
             return;
         }
         if let Some(span) = spec.blackhole {
+            let key = (scenario, group);
             let at = match self.index.get(&key) {
                 Some(at) => *at,
-                None => self.insert(key, spec, now),
+                None => self.insert(key, owner, spec, now),
             };
             let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
                 return;
@@ -339,8 +383,13 @@ impl Shard {
         alerts.extend(raised);
     }
 
-    fn insert(&mut self, key: Key, spec: &BucketSpec, now: Now) -> u32 {
-        if self.index.len() >= self.max_entries {
+    fn insert(&mut self, key: Key, owner: Owner, spec: &BucketSpec, now: Now) -> u32 {
+        let share = (self.max_entries / ENTRY_SHARE).max(LEAST_SHARE);
+        let estate = self.estates.get(&owner);
+        let full = estate.filter(|held| held.entries >= share);
+        if let Some(oldest) = full.map(|estate| estate.order.first()) {
+            self.drop_living(oldest);
+        } else if self.index.len() >= self.max_entries {
             self.evict(NONE);
         }
         let at = self.free.pop().unwrap_or_else(|| {
@@ -357,16 +406,28 @@ impl Shard {
                 slot: SLOTS,
                 used: Links::ALONE,
                 wheel: Links::ALONE,
+                owner,
+                owned: Links::ALONE,
             });
         }
         self.index.insert(key, at);
         self.used.push(&mut self.slab, at, used);
+        if owner != Owner::NOBODY {
+            let estate = self.estates.entry(owner).or_insert(Estate {
+                entries: 0,
+                bytes: 0,
+                order: List::EMPTY,
+            });
+            estate.entries += 1;
+            estate.order.push(&mut self.slab, at, owned);
+        }
         self.rewheel(at);
         at
     }
 
     fn free(&mut self, at: u32) {
         self.used.remove(&mut self.slab, at, used);
+        self.disown(at);
         self.unwheel(at);
         if let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::take) {
             self.index.remove(&entry.key);
@@ -375,9 +436,20 @@ impl Shard {
         }
     }
 
-    /// Drops what was used longest ago until the bytes are in bounds; `spare`,
-    /// just used, goes last.
+    /// Drops what was used longest ago until the bytes are in bounds, first of whoever
+    /// owns `spare`; `spare`, just used, goes last.
     fn shed(&mut self, spare: u32) {
+        let owner = self
+            .slab
+            .get(spare as usize)
+            .and_then(Option::as_ref)
+            .map_or(Owner::NOBODY, |entry| entry.owner);
+        while let Some(estate) = self.estates.get(&owner)
+            && estate.bytes > self.max_bytes / BYTE_SHARE
+            && let Some(at) = estate.order.first().filter(|at| *at != spare)
+        {
+            self.drop_living(Some(at));
+        }
         while self.bytes > self.max_bytes && self.index.len() > 1 {
             self.evict(spare);
         }
@@ -399,6 +471,51 @@ impl Shard {
             .is_some_and(|entry| entry.deadline >= self.clock);
         self.counts.evicted += u64::from(alive);
         self.free(at);
+    }
+
+    /// Drops an entry of a source that holds its share.
+    fn drop_living(&mut self, at: Option<u32>) {
+        let Some(at) = at else { return };
+        let alive = self
+            .slab
+            .get(at as usize)
+            .and_then(Option::as_ref)
+            .is_some_and(|entry| entry.deadline >= self.clock);
+        self.counts.crowded += u64::from(alive);
+        self.free(at);
+    }
+
+    /// Takes an entry out of what its source holds.
+    fn disown(&mut self, at: u32) {
+        let Some((owner, weight)) = self
+            .slab
+            .get(at as usize)
+            .and_then(Option::as_ref)
+            .map(|entry| (entry.owner, entry.weight))
+        else {
+            return;
+        };
+        if let Some(estate) = self.estates.get_mut(&owner) {
+            estate.order.remove(&mut self.slab, at, owned);
+            estate.entries = estate.entries.saturating_sub(1);
+            estate.bytes = estate.bytes.saturating_sub(weight);
+            if estate.entries == 0 {
+                self.estates.remove(&owner);
+            }
+        }
+    }
+
+    /// Moves an entry to the end of its source's order of use.
+    fn own_again(&mut self, at: u32) {
+        let owner = self
+            .slab
+            .get(at as usize)
+            .and_then(Option::as_ref)
+            .map_or(Owner::NOBODY, |entry| entry.owner);
+        if let Some(estate) = self.estates.get_mut(&owner) {
+            estate.order.remove(&mut self.slab, at, owned);
+            estate.order.push(&mut self.slab, at, owned);
+        }
     }
 
     fn unwheel(&mut self, at: u32) {
@@ -453,7 +570,7 @@ impl Shard {
                 .slab
                 .get(at as usize)
                 .and_then(Option::as_ref)
-                .map(|entry| entry.key);
+                .map(|entry| (entry.key.0, entry.key.1, entry.owner));
             if let Some((key, spec)) = key.and_then(|key| Some((key, specs.get(key.0.0 as usize)?)))
                 && matches!(spec.kind, BucketKind::Counter)
             {
@@ -477,6 +594,9 @@ impl Shard {
         {
             let weight = entry.bucket.as_ref().map_or(0, Bucket::weight);
             self.bytes = self.bytes + weight - entry.weight;
+            if let Some(estate) = self.estates.get_mut(&entry.owner) {
+                estate.bytes = estate.bytes + weight - entry.weight;
+            }
             entry.weight = weight;
             let held = entry.bucket.as_ref().map_or(entry.blackhole, |bucket| {
                 bucket.deadline(spec).max(entry.blackhole)

@@ -5,8 +5,8 @@ use vocab::{Alert, Scope, Timestamp};
 
 use super::{Counts, Limits, Mode, Shards};
 use crate::bucket::{
-    Bayes, BayesCondition, BucketKind, BucketSpec, BucketView, Keeper, Kept, Occurrence, Pour,
-    QueueTest, ScenarioId, ScopeRule, Seed,
+    Bayes, BayesCondition, BucketKind, BucketSpec, BucketView, Keeper, Kept, Occurrence, Owner,
+    Pour, QueueTest, ScenarioId, ScopeRule, Seed,
 };
 
 const SEED: Seed = Seed::new(7);
@@ -63,6 +63,7 @@ fn pour(scenario: u32, group: &str) -> Pour {
         key: SEED.key(group.as_bytes()),
         distinct: None,
         cancel: false,
+        owner: Owner::NOBODY,
     }
 }
 
@@ -591,6 +592,7 @@ fn the_table_keeps_its_books_under_random_pours() {
         let pour = Pour {
             distinct: (random & 0x100 != 0).then_some(random >> 40 & 7),
             cancel: random & 0xf000 == 0,
+            owner: Owner(random >> 36 & 3),
             ..pour(u32::try_from(random % 3).unwrap(), &group)
         };
         seconds += f64::from(u8::try_from(random >> 56 & 15).unwrap()) / 40.0;
@@ -603,5 +605,7 @@ fn the_table_keeps_its_books_under_random_pours() {
     bench.advance(seconds + 2_000.0);
     let counts = bench.counts();
     assert_eq!((counts.buckets, counts.bytes), (0, 0), "{counts:?}");
-    assert!(counts.evicted > 0 && counts.suppressed > 0 && counts.alerts > 0);
+    assert!(counts.evicted > 0 && counts.crowded > 0 && counts.suppressed > 0 && counts.alerts > 0);
 }
+
+mod fairness;
