@@ -57,11 +57,10 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
-    /// Run other people's test suites against Ringwall.
+    /// Run other people's suites and programs against Ringwall, and what takes long.
     Conformance {
-        /// Passed on to the suites.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        rest: Vec<String>,
+        /// The suites to run, such as 'hub' or 'framing'; all when none is named.
+        suites: Vec<String>,
     },
 }
 
@@ -71,7 +70,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
         Command::Bench { suite, rest } => bench::run(&suite, &rest),
-        Command::Conformance { rest } => outside::conformance(&rest),
+        Command::Conformance { suites } => outside::conformance(&suites),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

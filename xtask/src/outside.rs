@@ -1,17 +1,91 @@
-//! Other people's material run against us: the hub's items, its expressions, CrowdSec's
-//! bucket cases and grok libraries, as far as our ordinary tests read them. They are
-//! looked for beside the checkout or where `RINGWALL_SHARED` says; none may be passed over.
+//! Other people's material and programs run against us, and what takes longer than an
+//! ordinary test: one list of suites, each with a name to choose it by.
+//!
+//! The hub's items, its expressions, CrowdSec's bucket cases and grok libraries are looked
+//! for beside the checkout or where `RINGWALL_SHARED` says; none may be passed over.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::run::{cargo, find, succeeds};
 
-/// The tests that read other people's material, as nextest chooses them.
-const SUITES: &str = "(package(expr) & test(corpus)) | (package(detect) & (test(hub) | test(upstream_buckets) | test(travel))) \
-                      | (package(ringwall) & test(hub))";
+/// One suite.
+struct Suite {
+    /// What it is chosen by on the command line.
+    name: &'static str,
+    /// What it shows.
+    shows: &'static str,
+    /// What runs it.
+    how: How,
+}
 
-/// Runs them; whether they passed.
-pub(crate) fn conformance(rest: &[String]) -> Result<bool> {
+enum How {
+    /// Tests, as nextest chooses them, with what makes them thorough.
+    Tests(&'static str, &'static [(&'static str, &'static str)]),
+}
+
+const fn tests(
+    name: &'static str,
+    shows: &'static str,
+    filter: &'static str,
+    thorough: &'static [(&'static str, &'static str)],
+) -> Suite {
+    Suite {
+        name,
+        shows,
+        how: How::Tests(filter, thorough),
+    }
+}
+
+const SUITES: &[Suite] = &[
+    tests(
+        "hub",
+        "the hub's items, expressions and bucket cases mean here what they mean there",
+        "(package(expr) & test(corpus)) | (package(detect) & (test(hub) | test(upstream_buckets) | test(travel))) \
+         | (package(ringwall) & test(hub))",
+        &[],
+    ),
+    tests(
+        "framing",
+        "nginx and HAProxy, before us and behind us, split requests as we do",
+        "package(edge) & test(second)",
+        &[("RINGWALL_DAMAGED", "20000")],
+    ),
+];
+
+/// Runs the suites that are named, or all; whether they passed.
+pub(crate) fn conformance(chosen: &[String]) -> Result<bool> {
+    for name in chosen {
+        if !SUITES.iter().any(|suite| suite.name == name) {
+            let known: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+            bail!(
+                "There is no suite '{name}'. There are: {}.",
+                known.join(", ")
+            );
+        }
+    }
+    let mut all_passed = true;
+    let mut told = Vec::new();
+    for suite in SUITES {
+        if !chosen.is_empty() && !chosen.iter().any(|name| name == suite.name) {
+            continue;
+        }
+        println!("{}: {}", suite.name, suite.shows);
+        let passed = match suite.how {
+            How::Tests(filter, thorough) => nextest(filter, thorough)?,
+        };
+        told.push(format!(
+            "{}: {}",
+            suite.name,
+            if passed { "passed" } else { "FAILED" }
+        ));
+        all_passed &= passed;
+    }
+    println!("{}", told.join("\n"));
+    Ok(all_passed)
+}
+
+/// Runs tests that nextest chooses; all must be able to run.
+fn nextest(filter: &str, thorough: &[(&str, &str)]) -> Result<bool> {
     if find("cargo-nextest").is_none() {
         eprintln!(
             "The suites are chosen by cargo-nextest, which is not installed. 'cargo install --locked cargo-nextest' installs it."
@@ -19,16 +93,10 @@ pub(crate) fn conformance(rest: &[String]) -> Result<bool> {
         return Ok(false);
     }
     let mut command = cargo();
-    command.env("RINGWALL_TEST_ALL", "1");
     command
-        .args([
-            "nextest",
-            "run",
-            "--workspace",
-            "--no-fail-fast",
-            "-E",
-            SUITES,
-        ])
-        .args(rest);
+        .env("RINGWALL_TEST_ALL", "1")
+        .envs(thorough.iter().copied())
+        .args(["nextest", "run", "--workspace", "--no-fail-fast", "-E"])
+        .arg(filter);
     succeeds(&mut command)
 }

@@ -11,6 +11,8 @@
 //! 4. [`Expect::DenyBody`]: the head was fine, the body is not. The upstream may have
 //!    seen the head and a part of the body, but never its end; both connections end.
 //!
+//! nginx and HAProxy are asked for a second opinion on the same rows in the edge's tests.
+//!
 //! [`responses`] does the same for what an upstream answers: on `Deny` the client gets
 //! 502. All rows hold for [`Limits::default`](crate::Limits::default) and come out the
 //! same however the bytes are cut.

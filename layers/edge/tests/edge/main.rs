@@ -9,4 +9,6 @@ mod living;
 #[cfg(test)]
 mod proxying;
 #[cfg(test)]
+mod second;
+#[cfg(test)]
 mod tls;
