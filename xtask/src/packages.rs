@@ -37,6 +37,7 @@ const PACKAGES: &[Package] = &[
     ),
     tool("procps", "ps", "what runs as whom"),
     tool("curl", "curl", "visitors that nobody here wrote"),
+    tool("nghttp2-client", "h2load", "visitors at a fixed rate"),
     tool("wrk", "wrk", "many visitors at once"),
     tool(
         "gobuster",

@@ -6,11 +6,14 @@
 //! | request rate of an address | `limit_req` | stick table | `requests_per_second` |
 //! | connections of an address | `limit_conn` | stick table | `connections_per_address` |
 //! | detection | none | none | Ringwall's own rules |
+//!
+//! With TLS, all have the same ECDSA certificate and TLS 1.3.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -37,7 +40,24 @@ pub(super) enum Work {
     Spared,
 }
 
-/// A directory that goes with this value.
+/// What a proxy speaks to its clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Speech {
+    Plain,
+    Tls,
+}
+
+impl Speech {
+    /// The scheme of its addresses.
+    pub(super) fn scheme(self) -> &'static str {
+        match self {
+            Self::Plain => "http",
+            Self::Tls => "https",
+        }
+    }
+}
+
+/// A directory that goes with this value, with a certificate in it.
 #[derive(Debug)]
 pub(super) struct Place(PathBuf);
 
@@ -45,11 +65,51 @@ impl Place {
     pub(super) fn make() -> Result<Self> {
         let path = std::env::temp_dir().join(format!("ringwall-bench-{}", std::process::id()));
         fs::create_dir(&path).with_context(|| format!("Cannot make {}.", path.display()))?;
-        Ok(Self(path))
+        let place = Self(path);
+        place.certify()?;
+        Ok(place)
+    }
+
+    /// Makes an ECDSA certificate, and the one file with key and certificate that HAProxy wants.
+    fn certify(&self) -> Result<()> {
+        let (chain, key) = (self.chain(), self.key());
+        let output = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
+            .args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+            .args(["-subj", "/CN=bench.example"])
+            .args(["-addext", "subjectAltName=DNS:bench.example,IP:127.0.0.1"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&chain)
+            .output()
+            .context("Cannot run openssl.")?;
+        if !output.status.success() {
+            bail!(
+                "openssl made no certificate: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        let both = [fs::read(&chain)?, fs::read(&key)?].concat();
+        fs::write(self.both(), both).context("Cannot write the certificate.")
+    }
+
+    /// The certificate, which signed itself.
+    pub(super) fn chain(&self) -> PathBuf {
+        self.0.join("chain.pem")
+    }
+
+    fn key(&self) -> PathBuf {
+        self.0.join("key.pem")
+    }
+
+    fn both(&self) -> PathBuf {
+        self.0.join("both.pem")
     }
 
     /// A new directory within.
-    fn folder(&self, name: &str) -> Result<PathBuf> {
+    pub(super) fn folder(&self, name: &str) -> Result<PathBuf> {
         for number in 0.. {
             let path = self.0.join(format!("{name}-{number}"));
             if !path.exists() {
@@ -90,7 +150,7 @@ impl Upstream {
              location / {{ return 200 \"{body}\"; }}\n    }}\n"
         );
         let mut running = nginx(1, &folder, &server)?;
-        wait_until_ready(address, &mut running, &folder)?;
+        wait_until_ready((address, Speech::Plain), &mut running, &folder)?;
         Ok(Self {
             address,
             _running: running,
@@ -103,8 +163,9 @@ impl Upstream {
 pub(super) struct Contender {
     name: &'static str,
     address: SocketAddr,
+    speech: Speech,
     family: Vec<u32>,
-    socket: PathBuf,
+    folder: PathBuf,
     _running: Running,
 }
 
@@ -117,18 +178,37 @@ impl Contender {
         self.address
     }
 
+    /// Where it answers, for a client: `http://127.0.0.1:4711`.
+    pub(super) fn origin(&self) -> String {
+        format!("{}://{}", self.speech.scheme(), self.address)
+    }
+
+    pub(super) fn speech(&self) -> Speech {
+        self.speech
+    }
+
+    /// The access log of nginx.
+    pub(super) fn log(&self) -> PathBuf {
+        self.folder.join("access.log")
+    }
+
     /// All processes of the proxy.
     pub(super) fn family(&self) -> &[u32] {
         &self.family
     }
 
     /// Ringwall's control socket.
-    pub(super) fn socket(&self) -> &Path {
-        &self.socket
+    pub(super) fn socket(&self) -> PathBuf {
+        self.folder.join("own/control.sock")
     }
 
     /// nginx as a proxy.
-    pub(super) fn nginx(place: &Place, upstream: &Upstream, work: Work) -> Result<Self> {
+    pub(super) fn nginx(
+        place: &Place,
+        upstream: &Upstream,
+        work: Work,
+        speech: Speech,
+    ) -> Result<Self> {
         let folder = place.folder("nginx")?;
         let address = free(Ipv4Addr::LOCALHOST)?;
         let (zones, within) = if work == Work::Bare {
@@ -144,9 +224,21 @@ impl Contender {
                 "limit_req zone=requests burst=1000000 nodelay; limit_conn connections 16000;";
             (zones, within)
         };
+        let (tls, certificate) = match speech {
+            Speech::Plain => ("", String::new()),
+            Speech::Tls => (
+                "ssl",
+                format!(
+                    "        ssl_certificate {};\n        ssl_certificate_key {};\n        \
+                     ssl_protocols TLSv1.3;\n        ssl_session_cache shared:tls:10m;\n",
+                    place.chain().display(),
+                    place.key().display()
+                ),
+            ),
+        };
         let server = format!(
             "{zones}    upstream service {{ server {}; keepalive 1024; keepalive_requests 100000000; }}\n    \
-             server {{\n        listen {address} backlog=4096;\n        location / {{\n            {within}\n            \
+             server {{\n        listen {address} {tls} backlog=4096;\n{certificate}        location / {{\n            {within}\n            \
              proxy_pass http://service;\n            proxy_http_version 1.1;\n            \
              proxy_set_header Connection \"\";\n            proxy_set_header Host $host;\n            \
              proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n            \
@@ -154,11 +246,16 @@ impl Contender {
             upstream.address
         );
         let running = nginx(0, &folder, &server)?;
-        Self::ready("nginx", address, running, &folder)
+        Self::ready("nginx", (address, speech), running, folder)
     }
 
     /// HAProxy.
-    pub(super) fn haproxy(place: &Place, upstream: &Upstream, work: Work) -> Result<Self> {
+    pub(super) fn haproxy(
+        place: &Place,
+        upstream: &Upstream,
+        work: Work,
+        speech: Speech,
+    ) -> Result<Self> {
         let folder = place.folder("haproxy")?;
         let address = free(Ipv4Addr::LOCALHOST)?;
         let (log, limits) = if work == Work::Bare {
@@ -172,10 +269,17 @@ impl Contender {
                  http-request deny deny_status 429 if { sc_conn_cur(0) gt 16000 }\n",
             )
         };
+        let tls = match speech {
+            Speech::Plain => String::new(),
+            Speech::Tls => format!(
+                " ssl crt {} ssl-min-ver TLSv1.3 alpn http/1.1",
+                place.both().display()
+            ),
+        };
         let text = format!(
             "global\n  nbthread 1\n  maxconn 16000\n  no strict-limits\ndefaults\n  mode http\n  timeout connect 5s\n  \
              timeout client 300s\n  timeout server 300s\n  timeout http-keep-alive 300s\n  \
-             option http-keep-alive\n  option forwardfor\n{log}frontend front\n  bind {address} backlog 4096\n\
+             option http-keep-alive\n  option forwardfor\n{log}frontend front\n  bind {address} backlog 4096{tls}\n\
              {limits}  http-request set-header X-Forwarded-Proto http\n  default_backend back\nbackend back\n  \
              http-reuse always\n  server service {}\n",
             upstream.address
@@ -189,7 +293,7 @@ impl Contender {
             &["-db", "-f", &file],
             &said(&folder),
         )?;
-        Self::ready("haproxy", address, running, &folder)
+        Self::ready("haproxy", (address, speech), running, folder)
     }
 
     /// Ringwall.
@@ -198,7 +302,7 @@ impl Contender {
         binary: &Path,
         place: &Place,
         upstream: &Upstream,
-        work: Work,
+        (work, speech): (Work, Speech),
     ) -> Result<Self> {
         let folder = place.folder("ringwall")?;
         let address = free(Ipv4Addr::LOCALHOST)?;
@@ -209,7 +313,15 @@ impl Contender {
         fs::create_dir_all(none.join("scenarios"))
             .context("Cannot make a directory without rules.")?;
         let file = folder.join("ringwall.toml");
-        let mut text = ringwall(address, upstream.address, &own, work);
+        let certificate = match speech {
+            Speech::Plain => String::new(),
+            Speech::Tls => format!(
+                "certificate = \"{}\"\nkey = \"{}\"\n",
+                place.chain().display(),
+                place.key().display()
+            ),
+        };
+        let mut text = ringwall(address, upstream.address, &own, (work, &certificate));
         if matches!(work, Work::Bare | Work::Logged) {
             // Without rules there is nothing to run, whatever else the switch leaves on.
             text += &format!(
@@ -220,34 +332,40 @@ impl Contender {
         fs::write(&file, text).context("Cannot write Ringwall's configuration.")?;
         let file = file.display().to_string();
         let running = Running::start(0, binary, &["--config", &file, "up"], &said(&folder))?;
-        let mut contender = Self::ready(name, address, running, &folder)?;
-        contender.socket = own.join("control.sock");
+        let contender = Self::ready(name, (address, speech), running, folder)?;
         if matches!(work, Work::Bare | Work::Logged) {
-            control::order(&contender.socket, r#""ask":"pause","seconds":null"#)?;
+            control::order(&contender.socket(), r#""ask":"pause","seconds":null"#)?;
         }
         Ok(contender)
     }
 
     fn ready(
         name: &'static str,
-        address: SocketAddr,
+        (address, speech): (SocketAddr, Speech),
         mut running: Running,
-        folder: &Path,
+        folder: PathBuf,
     ) -> Result<Self> {
-        wait_until_ready(address, &mut running, folder)?;
+        wait_until_ready((address, speech), &mut running, &folder)?;
         Ok(Self {
             name,
             address,
+            speech,
             family: running.family()?,
-            socket: PathBuf::new(),
+            folder,
             _running: running,
         })
     }
 }
 
 /// Ringwall's configuration.
-fn ringwall(listen: SocketAddr, upstream: SocketAddr, own: &Path, work: Work) -> String {
+fn ringwall(
+    listen: SocketAddr,
+    upstream: SocketAddr,
+    own: &Path,
+    (work, certificate): (Work, &str),
+) -> String {
     let own = own.display();
+    let tls = !certificate.is_empty();
     let on = matches!(work, Work::Full | Work::Spared);
     let (rate, mode) = if on {
         (1_000_000, "enforce")
@@ -262,12 +380,12 @@ fn ringwall(listen: SocketAddr, upstream: SocketAddr, own: &Path, work: Work) ->
     };
     let off = work == Work::Bare;
     format!(
-        "[edge]\nlisten = [\"{listen}\"]\n\
+        "[edge]\nlisten = [{{ address = \"{listen}\", tls = {tls} }}]\n\
          [edge.timeouts]\nidle = \"300s\"\n\
          [edge.limits]\nconnections = 16000\nconnections_per_address = 16000\n\
          requests_per_second = {rate}\nrequest_burst = 1000000\n\
          [edge.access_log]\noff = {off}\npath = \"{own}/access.log\"\nformat = \"combined\"\n\
-         [[edge.site]]\nhost = [\"*\"]\nto = [\"http://{upstream}\"]\nmode = \"{mode}\"\n\
+         [[edge.site]]\nhost = [\"bench.example\", \"*\"]\nto = [\"http://{upstream}\"]\nmode = \"{mode}\"\n{certificate}\
          [book]\nnever_ban = [\"{never}\"]\nbans_per_minute = 100000\n\
          [state]\ndirectory = \"{own}\"\n[control]\nsocket = \"{own}/control.sock\"\n\
          [metrics]\noff = true\n"
@@ -306,10 +424,19 @@ fn free(host: Ipv4Addr) -> Result<SocketAddr> {
     listener.local_addr().context("Cannot see where we listen.")
 }
 
-fn wait_until_ready(address: SocketAddr, running: &mut Running, folder: &Path) -> Result<()> {
+fn wait_until_ready(
+    (address, speech): (SocketAddr, Speech),
+    running: &mut Running,
+    folder: &Path,
+) -> Result<()> {
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until && running.is_alive() {
-        if answers(address) {
+        let ready = match speech {
+            Speech::Plain => answers(address),
+            // Certificates are read before the socket is bound; wrk proves the rest.
+            Speech::Tls => TcpStream::connect(address).is_ok(),
+        };
+        if ready {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(50));

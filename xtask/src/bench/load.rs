@@ -15,7 +15,7 @@ pub(super) const HEADERS: [&str; 5] = [
     "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark",
 ];
 /// What it asks for.
-const TARGET: &str = "/catalogue/teapots?page=2";
+pub(super) const TARGET: &str = "/catalogue/teapots?page=2";
 
 /// How much load.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ impl Load {
         for header in HEADERS {
             command.args(["--header", header]);
         }
-        command.arg(format!("http://{}{TARGET}", contender.address()));
+        command.arg(format!("{}{TARGET}", contender.origin()));
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let child = command.spawn().context("Cannot start wrk.")?;
         Ok(UnderWay {

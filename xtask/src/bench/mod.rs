@@ -1,4 +1,4 @@
-//! `cargo xtask bench edge`: Ringwall beside nginx and HAProxy on one machine.
+//! `cargo xtask bench edge`: Ringwall beside nginx, HAProxy and crowdsec on one machine.
 //!
 //! | module | does |
 //! |---|---|
@@ -6,25 +6,31 @@
 //! | [`process`] | processes and what they cost, as the kernel counts it |
 //! | [`load`] | requests by wrk, which nobody here wrote |
 //! | [`rounds`] | who takes turns, and medians of what came out |
+//! | [`steady`] | latencies at half load, at a fixed rate |
 //! | [`idle`] | ten thousand connections that say nothing |
+//! | [`crowdsec`] | nginx with crowdsec reading its log |
 //! | [`reaction`] | from the deciding request to the first refused one |
 //! | [`control`] | orders to a running instance, and a full book |
-//! | [`report`] | figures as text, and what is behind said plainly |
+//! | [`report`] | figures as text |
+//! | [`verdict`] | figures held against the aims, and where a peer is better |
 //!
 //! The proxies run on core 0, wrk and the upstream on core 1, all on loopback. What
 //! counts is processor time a request, which other programs on the machine disturb
 //! less than requests a second; contenders take turns of a second, and ratios are
 //! taken within a round. **Refuses** to write figures of any binary but its own release build.
-//! Everything is bounded: the whole run takes under six minutes.
+//! Everything is bounded: the whole run takes under ten minutes.
 
 mod contender;
 mod control;
+mod crowdsec;
 mod idle;
 mod load;
 mod process;
 mod reaction;
 mod report;
 mod rounds;
+mod steady;
+mod verdict;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -33,7 +39,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 
 use crate::run::{cargo, find, root, succeeds};
-use contender::{Contender, Place, Upstream, Work};
+use contender::{Contender, Place, Speech, Upstream, Work};
 use rounds::Turn;
 
 /// How many bans the full book holds.
@@ -80,9 +86,18 @@ struct Measured {
     off: Vec<rounds::Row>,
     on: Vec<rounds::Row>,
     bans: control::Filled,
+    /// The rate, half of what nginx does at most, and the latencies at it.
+    half: f64,
+    steady: Vec<steady::Steady>,
+    tls: Vec<rounds::Row>,
     memory: Vec<idle::Memory>,
+    memory_tls: Vec<idle::Memory>,
     calm: reaction::Reactions,
+    half_loaded: reaction::Reactions,
     loaded: reaction::Reactions,
+    /// Alone, with a full book.
+    full: reaction::Reactions,
+    crowdsec: Option<crowdsec::Watched>,
 }
 
 /// Measures; whether the measurement ran to its end.
@@ -144,13 +159,16 @@ fn edge(rest: &[String]) -> Result<bool> {
 }
 
 fn check_machine() -> Result<()> {
-    let missing: Vec<&str> = ["nginx", "haproxy", "wrk", "taskset", "prlimit"]
-        .into_iter()
-        .filter(|program| find(program).is_none())
-        .collect();
+    let missing: Vec<&str> = [
+        "nginx", "haproxy", "wrk", "h2load", "openssl", "taskset", "prlimit",
+    ]
+    .into_iter()
+    .filter(|program| find(program).is_none())
+    .collect();
     if !missing.is_empty() {
         bail!(
-            "The benchmark needs {}. Install them with: sudo apt-get install nginx-light haproxy wrk util-linux",
+            "The benchmark needs {}. Install them with: sudo apt-get install nginx-light haproxy wrk nghttp2-client \
+             openssl util-linux",
             missing.join(", ")
         );
     }
@@ -179,18 +197,37 @@ fn measure(binary: &Path, scale: Scale) -> Result<Measured> {
         scale,
     };
     let off = stage.all_off()?;
-    let (on, bans) = stage.all_on()?;
-    let memory = stage.memory()?;
-    let (calm, loaded) = stage.reactions()?;
+    let plain = stage.all_on()?;
+    let tls = stage.tls()?;
+    let memory = stage.memory(Speech::Plain)?;
+    let memory_tls = stage.memory(Speech::Tls)?;
+    let [calm, half_loaded, loaded] = stage.reactions(plain.half)?;
+    let crowdsec = stage.crowdsec()?;
     Ok(Measured {
         scale,
         off,
-        on,
-        bans,
+        on: plain.rows,
+        bans: plain.bans,
+        half: plain.half,
+        steady: plain.steady,
+        full: plain.full,
+        tls,
         memory,
+        memory_tls,
         calm,
+        half_loaded,
         loaded,
+        crowdsec,
     })
+}
+
+/// What comes of everything on, in plain HTTP.
+struct Plain {
+    rows: Vec<rounds::Row>,
+    bans: control::Filled,
+    half: f64,
+    steady: Vec<steady::Steady>,
+    full: reaction::Reactions,
 }
 
 /// What every part of the run needs.
@@ -202,44 +239,68 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    fn ringwall(&self, name: &'static str, work: Work) -> Result<Contender> {
-        Contender::ringwall(name, self.binary, self.place, self.upstream, work)
+    fn ringwall(&self, name: &'static str, work: Work, speech: Speech) -> Result<Contender> {
+        Contender::ringwall(name, self.binary, self.place, self.upstream, (work, speech))
     }
 
-    fn nginx(&self, work: Work) -> Result<Contender> {
-        Contender::nginx(self.place, self.upstream, work)
+    fn nginx(&self, work: Work, speech: Speech) -> Result<Contender> {
+        Contender::nginx(self.place, self.upstream, work, speech)
     }
 
-    fn haproxy(&self, work: Work) -> Result<Contender> {
-        Contender::haproxy(self.place, self.upstream, work)
+    fn haproxy(&self, work: Work, speech: Speech) -> Result<Contender> {
+        Contender::haproxy(self.place, self.upstream, work, speech)
     }
 
     /// Forwarding and nothing else.
     fn all_off(&self) -> Result<Vec<rounds::Row>> {
         println!("Everything off: forwarding alone.");
         let contenders = [
-            self.nginx(Work::Bare)?,
-            self.haproxy(Work::Bare)?,
-            self.ringwall("ringwall", Work::Bare)?,
+            self.nginx(Work::Bare, Speech::Plain)?,
+            self.haproxy(Work::Bare, Speech::Plain)?,
+            self.ringwall("ringwall", Work::Bare, Speech::Plain)?,
         ];
         rounds::run(&contenders, self.turn())
     }
 
-    /// Access log, limits and detection; and all that with a full book.
-    fn all_on(&self) -> Result<(Vec<rounds::Row>, control::Filled)> {
+    /// Access log, limits and detection; all that with a full book; and at half load.
+    fn all_on(&self) -> Result<Plain> {
         println!("Everything on: access log, limits, detection.");
         let contenders = [
-            self.nginx(Work::Full)?,
-            self.haproxy(Work::Full)?,
-            self.ringwall("ringwall, log only", Work::Logged)?,
-            self.ringwall("ringwall", Work::Full)?,
-            self.ringwall("ringwall, full book", Work::Full)?,
+            self.nginx(Work::Full, Speech::Plain)?,
+            self.haproxy(Work::Full, Speech::Plain)?,
+            self.ringwall("ringwall, log only", Work::Logged, Speech::Plain)?,
+            self.ringwall("ringwall", Work::Full, Speech::Plain)?,
+            self.ringwall("ringwall, full book", Work::Full, Speech::Plain)?,
         ];
-        let [.., full] = &contenders;
-        let bans = control::fill(full.socket(), self.scale.bans, BANS_WITHIN)?;
+        let [nginx, haproxy, _, ringwall, full] = &contenders;
+        let bans = control::fill(&full.socket(), self.scale.bans, BANS_WITHIN)?;
         println!("  {} bans in {:.1?}", bans.bans, bans.took);
         let rows = rounds::run(&contenders, self.turn())?;
-        Ok((rows, bans))
+        let half = rows.first().map_or(0.0, |nginx| nginx.per_second) / 2.0;
+        println!("At half load: {half:.0} requests a second, whatever comes back.");
+        let calm = [nginx, haproxy, ringwall, full];
+        let turn = (self.scale.rounds.min(9), 2);
+        let steady = steady::run(&calm, &self.place.folder("steady")?, half, turn)?;
+        let full = reaction::provoke(full, 3, self.scale.sources)?;
+        println!("From the deciding request to the first refusal, full book: {full}");
+        Ok(Plain {
+            rows,
+            bans,
+            half,
+            steady,
+            full,
+        })
+    }
+
+    /// Everything on, in TLS.
+    fn tls(&self) -> Result<Vec<rounds::Row>> {
+        println!("Everything on, in TLS.");
+        let contenders = [
+            self.nginx(Work::Full, Speech::Tls)?,
+            self.haproxy(Work::Full, Speech::Tls)?,
+            self.ringwall("ringwall", Work::Full, Speech::Tls)?,
+        ];
+        rounds::run(&contenders, self.turn())
     }
 
     fn turn(&self) -> Turn {
@@ -251,40 +312,63 @@ impl Stage<'_> {
     }
 
     /// Resident memory under many connections.
-    fn memory(&self) -> Result<Vec<idle::Memory>> {
+    fn memory(&self, speech: Speech) -> Result<Vec<idle::Memory>> {
+        let (idle, active) = (self.scale.idle, self.scale.active);
         println!(
-            "{} idle connections, then {} busy ones beside them.",
-            self.scale.idle, self.scale.active
+            "{idle} idle connections, then {active} busy ones beside them, {}.",
+            speech.scheme()
         );
         let mut found = Vec::new();
         for which in 0..3 {
             let contender = match which {
-                0 => self.nginx(Work::Full)?,
-                1 => self.haproxy(Work::Full)?,
-                _ => self.ringwall("ringwall", Work::Spared)?,
+                0 => self.nginx(Work::Full, speech)?,
+                1 => self.haproxy(Work::Full, speech)?,
+                _ => self.ringwall("ringwall", Work::Spared, speech)?,
             };
-            let memory = idle::hold(&contender, self.scale.idle, self.scale.active)?;
+            let memory = idle::hold(&contender, &self.place.chain(), (idle, active))?;
             println!("  {memory}");
             found.push(memory);
         }
         Ok(found)
     }
 
-    /// Reaction times: alone, and while others keep the core busy.
-    fn reactions(&self) -> Result<(reaction::Reactions, reaction::Reactions)> {
+    /// Reaction times: alone, at half load, and while others keep the core busy.
+    fn reactions(&self, half: f64) -> Result<[reaction::Reactions; 3]> {
         println!("From the deciding request to the first refusal.");
-        let ringwall = self.ringwall("ringwall", Work::Spared)?;
+        let ringwall = self.ringwall("ringwall", Work::Spared, Speech::Plain)?;
         let calm = reaction::provoke(&ringwall, 1, self.scale.sources)?;
         println!("  alone: {calm}");
+        let mut steady = steady::load(&ringwall, half, 12)?.spawn()?;
+        std::thread::sleep(Duration::from_millis(500));
+        let half_loaded = reaction::provoke(&ringwall, 2, self.scale.sources)?;
+        println!("  at half load: {half_loaded}");
+        // Bounded by its duration; nothing it says is used.
+        let _done = steady.wait()?;
         let load = load::Load {
             connections: 32,
             seconds: 5,
         };
         let busy = load.start(&ringwall)?;
         std::thread::sleep(Duration::from_millis(500));
-        let loaded = reaction::provoke(&ringwall, 2, self.scale.sources)?;
+        let loaded = reaction::provoke(&ringwall, 4, self.scale.sources)?;
         busy.finish()?;
         println!("  under load: {loaded}");
-        Ok((calm, loaded))
+        Ok([calm, half_loaded, loaded])
+    }
+
+    /// nginx with crowdsec beside it.
+    fn crowdsec(&self) -> Result<Option<crowdsec::Watched>> {
+        println!("nginx with crowdsec reading its log.");
+        let nginx = self.nginx(Work::Full, Speech::Plain)?;
+        let found = crowdsec::run(self.place, &nginx)?;
+        match &found {
+            Some(one) => println!(
+                "  {:.0} µs a request, {:.0} of them nginx's",
+                one.nginx + one.crowdsec,
+                one.nginx
+            ),
+            None => println!("  crowdsec is not there; 'cargo xtask test' unpacks it."),
+        }
+        Ok(found)
     }
 }

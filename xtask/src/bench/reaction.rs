@@ -6,7 +6,7 @@
 //! turn of the connection, in which a refusal must be ready.
 
 use std::fmt;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -162,7 +162,7 @@ pub(super) fn connect(source: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpSt
 }
 
 /// Asks for `target` and reads the whole answer.
-pub(super) fn ask(stream: &mut TcpStream, target: &str) -> Result<Answer> {
+pub(super) fn ask<S: Read + Write>(stream: &mut S, target: &str) -> Result<Answer> {
     let mut request = format!("GET {target} HTTP/1.1\r\nHost: bench.example\r\n");
     for header in HEADERS {
         request += header;

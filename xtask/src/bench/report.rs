@@ -9,22 +9,16 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::Measured;
+use super::crowdsec::Watched;
 use super::idle::Memory;
 use super::reaction::Reactions;
-use super::rounds::{Row, Spread};
+use super::rounds::Row;
+use super::steady::Steady;
 use crate::run::root;
 
 /// What is between these is written by the benchmark.
 const BEGIN: &str = "<!-- figures of 'cargo xtask bench edge' -->\n";
 const END: &str = "<!-- end of figures -->\n";
-
-/// Where we want to be, as multiples of nginx's processor time a request.
-const TARGET_OFF: f64 = 1.6;
-const TARGET_ON: f64 = 2.0;
-/// Processor microseconds a request for limits and detection.
-const TARGET_PROTECTION: f64 = 3.0;
-/// MiB with all idle connections.
-const TARGET_IDLE: f64 = 80.0;
 
 /// How busy the machine was, as the kernel puts it.
 pub(super) fn load_average() -> String {
@@ -54,9 +48,13 @@ pub(super) fn text(
         bans.bans,
         bans.took.as_secs_f64()
     )?;
+    steady(&mut out, measured)?;
+    writeln!(out, "### Everything on, in TLS 1.3\n")?;
+    table(&mut out, &measured.tls)?;
+    crowdsec(&mut out, measured)?;
     memory(&mut out, measured)?;
     reactions(&mut out, measured)?;
-    verdict(&mut out, measured)?;
+    super::verdict::write(&mut out, measured)?;
     Ok(out)
 }
 
@@ -114,7 +112,8 @@ fn surroundings(
 fn method(out: &mut String) -> Result<()> {
     writeln!(
         out,
-        "Method: everything on loopback, plain HTTP/1.1, kept-alive connections. The proxy has one worker, \
+        "Method: everything on loopback, HTTP/1.1, kept-alive connections, plain unless TLS is said; then TLS 1.3 with one \
+         ECDSA certificate for all. The proxy has one worker, \
          pinned to core 0; `wrk -t1 -c32` and the upstream (nginx, 1 KiB from `return 200`) are pinned to core 1. \
          Requests carry a browser's headers and all ask for the same page. Processor time is what \
          `/proc/PID/stat` counts for all processes of a proxy (Ringwall's helper included) while wrk runs, divided \
@@ -164,6 +163,68 @@ fn table(out: &mut String, rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
+fn steady(out: &mut String, measured: &Measured) -> Result<()> {
+    writeln!(
+        out,
+        "### At half load: {:.0} requests a second\n\n\
+         Half of what nginx did at most above, everything on, asked for by `h2load --rps` on 32 connections \
+         whether or not answers keep up, in rounds of 2 s. \"Kept\" is the share of that rate that was answered.\n\n\
+         | proxy | p50 µs | p99 µs (middle half) | × nginx's p99 (middle half) | kept |\n|---|---|---|---|---|",
+        measured.half
+    )?;
+    for one in &measured.steady {
+        let Steady {
+            name,
+            p50,
+            p99,
+            ratio,
+            kept,
+        } = one;
+        writeln!(
+            out,
+            "| {name} | {:.0} | {:.0} ({:.0} to {:.0}) | {:.2} ({:.2} to {:.2}) | {:.0} % |",
+            p50.median,
+            p99.median,
+            p99.lower,
+            p99.upper,
+            ratio.median,
+            ratio.lower,
+            ratio.upper,
+            kept * 100.0
+        )?;
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+fn crowdsec(out: &mut String, measured: &Measured) -> Result<()> {
+    writeln!(out, "### nginx with Debian's crowdsec reading its log\n")?;
+    let Some(Watched {
+        requests,
+        nginx,
+        crowdsec,
+        resident,
+        scenarios,
+    }) = measured.crowdsec
+    else {
+        writeln!(out, "Not measured: crowdsec was not there.\n")?;
+        return Ok(());
+    };
+    let own = measured.on.iter().find(|row| row.name == "ringwall");
+    let own = own.map_or(0.0, |row| row.cpu.median);
+    writeln!(
+        out,
+        "{requests} requests, with {scenarios} scenarios of Debian's hub (nginx, base-http-scenarios, http-cve) and one \
+         parser routine; crowdsec's processor time is taken until it has read them all. The requests come more \
+         slowly than in the tables above, so nginx's own time a request is higher.\n\n\
+         | | CPU µs/request | MiB |\n|---|---|---|\n\
+         | nginx | {nginx:.0} | |\n| crowdsec | {crowdsec:.0} | {resident:.0} |\n\
+         | both | {:.0} | |\n| ringwall, everything on, saturated | {own:.0} | |\n",
+        nginx + crowdsec
+    )?;
+    Ok(())
+}
+
 fn memory(out: &mut String, measured: &Measured) -> Result<()> {
     let (idle, active) = (measured.scale.idle, measured.scale.active);
     writeln!(
@@ -173,7 +234,9 @@ fn memory(out: &mut String, measured: &Measured) -> Result<()> {
          the kernel holds for sockets is not counted for anybody.\n\n\
          | proxy | before | idle | KiB a connection | busy |\n|---|---|---|---|---|"
     )?;
-    for one in &measured.memory {
+    let plain = measured.memory.iter().map(|one| (one, ""));
+    let tls = measured.memory_tls.iter().map(|one| (one, ", TLS"));
+    for (one, how) in plain.chain(tls) {
         let each = (one.idle - one.before) * 1024.0 / idle as f64;
         let Memory {
             name,
@@ -183,7 +246,7 @@ fn memory(out: &mut String, measured: &Measured) -> Result<()> {
         } = one;
         writeln!(
             out,
-            "| {name} | {before:.1} | {idle:.1} | {each:.2} | {active:.1} |"
+            "| {name}{how} | {before:.1} | {idle:.1} | {each:.2} | {active:.1} |"
         )?;
     }
     writeln!(out)?;
@@ -198,11 +261,17 @@ fn reactions(out: &mut String, measured: &Measured) -> Result<()> {
          without a pause. Measured by the client, from the end of the deciding answer to the end of the refusal; \
          beside it an ordinary request on the same connections. A refusal may be the end of the connection instead of an \
          answer, since a ban closes what is open; then the source comes back at once on a new connection, \
-         which must be refused too. \"Under load\": while wrk keeps the core busy.\n\n\
+         which must be refused too. \"At half load\": while h2load asks at that rate; \"under load\": while wrk keeps the core \
+         busy, so that every request of anybody waits for its turn.\n\n\
          | | sources | p50 µs | p99 µs | most µs | an ordinary request µs | let through | connection closed | refused anew |\n\
          |---|---|---|---|---|---|---|---|---|"
     )?;
-    for (name, one) in [("alone", measured.calm), ("under load", measured.loaded)] {
+    for (name, one) in [
+        ("alone", measured.calm),
+        ("alone, full book", measured.full),
+        ("at half load", measured.half_loaded),
+        ("under load", measured.loaded),
+    ] {
         let Reactions {
             sources,
             p50,
@@ -225,144 +294,6 @@ fn reactions(out: &mut String, measured: &Measured) -> Result<()> {
     }
     writeln!(out)?;
     Ok(())
-}
-
-/// An aim and what was reached.
-struct Aim {
-    what: String,
-    reached: Spread,
-    most: f64,
-    unit: &'static str,
-}
-
-fn aims(measured: &Measured) -> Vec<Aim> {
-    let find = |rows: &[Row], name: &str| rows.iter().find(|row| row.name == name).cloned();
-    let mut aims = Vec::new();
-    let mut aim = |what: String, reached: Spread, most: f64, unit: &'static str| {
-        aims.push(Aim {
-            what,
-            reached,
-            most,
-            unit,
-        });
-    };
-    let on = find(&measured.on, "ringwall");
-    if let Some(off) = find(&measured.off, "ringwall") {
-        let what = "CPU a request, everything off, beside nginx".to_owned();
-        aim(what, off.ratio, TARGET_OFF, "×");
-    }
-    if let Some(on) = &on {
-        let what = "CPU a request, everything on, beside nginx".to_owned();
-        aim(what, on.ratio, TARGET_ON, "×");
-    }
-    let logged = find(&measured.on, "ringwall, log only");
-    let full = find(&measured.on, "ringwall, full book");
-    if let (Some(logged), Some(on), Some(full)) = (&logged, &on, &full) {
-        let what = "CPU a request for limits and detection".to_owned();
-        aim(what, dearer(on, logged), TARGET_PROTECTION, "µs");
-        let what = format!("the same with {} bans", measured.bans.bans);
-        aim(what, dearer(full, logged), TARGET_PROTECTION, "µs");
-    }
-    if let Some(own) = measured.memory.iter().find(|one| one.name == "ringwall") {
-        let what = format!("memory with {} idle connections", measured.scale.idle);
-        aim(what, Spread::of(&[own.idle]), TARGET_IDLE, "MiB");
-    }
-    aims
-}
-
-/// Each aim with what was reached, then where a peer is better.
-fn verdict(out: &mut String, measured: &Measured) -> Result<()> {
-    writeln!(
-        out,
-        "### Against the aims\n\n| | at most | reached (middle half) | |\n|---|---|---|---|"
-    )?;
-    for aim in aims(measured) {
-        let Aim {
-            what,
-            reached,
-            most,
-            unit,
-        } = aim;
-        let word = if reached.median <= most {
-            "held"
-        } else {
-            "**missed**"
-        };
-        writeln!(
-            out,
-            "| {what} | {most} {unit} | {:.2} {unit} ({:.2} to {:.2}) | {word} |",
-            reached.median, reached.lower, reached.upper
-        )?;
-    }
-    writeln!(out, "\nWorse than a peer:\n")?;
-    let found = worse(measured);
-    if found.is_empty() {
-        writeln!(out, "- nothing that was measured here.")?;
-    }
-    for sentence in found {
-        writeln!(out, "- {sentence}")?;
-    }
-    writeln!(out)?;
-    Ok(())
-}
-
-/// What `dear` costs more than `cheap`, round by round.
-fn dearer(dear: &Row, cheap: &Row) -> Spread {
-    let rounds = dear.each.iter().zip(&cheap.each);
-    let more: Vec<f64> = rounds.map(|(dear, cheap)| dear - cheap).collect();
-    Spread::of(&more)
-}
-
-/// `own` beside `peer`, round by round.
-fn times(own: &Row, peer: &Row) -> Spread {
-    let rounds = own.each.iter().zip(&peer.each);
-    let ratios: Vec<f64> = rounds.map(|(own, peer)| own / peer).collect();
-    Spread::of(&ratios)
-}
-
-fn worse(measured: &Measured) -> Vec<String> {
-    let mut found = Vec::new();
-    for (when, rows) in [
-        ("Everything off", &measured.off),
-        ("Everything on", &measured.on),
-    ] {
-        let Some(own) = rows.iter().find(|row| row.name == "ringwall") else {
-            continue;
-        };
-        for peer in rows.iter().filter(|row| !row.name.starts_with("ringwall")) {
-            let mut points = Vec::new();
-            let figures = [
-                ("processor time a request", times(own, peer).median, 1.0),
-                ("p50 latency", own.p50, peer.p50),
-                ("p99 latency", own.p99, peer.p99),
-                ("memory", own.resident, peer.resident),
-            ];
-            for (what, mine, theirs) in figures {
-                if mine > theirs {
-                    points.push(format!("{:.2} × its {what}", mine / theirs));
-                }
-            }
-            if !points.is_empty() {
-                found.push(format!(
-                    "{when}, beside {}: {}.",
-                    peer.name,
-                    points.join(", ")
-                ));
-            }
-        }
-    }
-    let Some(own) = measured.memory.iter().find(|one| one.name == "ringwall") else {
-        return found;
-    };
-    for peer in measured.memory.iter().filter(|one| one.name != own.name) {
-        if own.idle > peer.idle {
-            found.push(format!(
-                "With idle connections, beside {}: {:.1} MiB to its {:.1}.",
-                peer.name, own.idle, peer.idle
-            ));
-        }
-    }
-    found
 }
 
 /// Puts the figures into the file, leaving what people wrote around them.

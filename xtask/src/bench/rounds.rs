@@ -34,6 +34,8 @@ pub(super) struct Row {
     pub(super) resident: f64,
     /// Processor microseconds a request, round by round.
     pub(super) each: Vec<f64>,
+    /// Of it in user space, round by round.
+    pub(super) each_user: Vec<f64>,
 }
 
 /// The middle of several figures, and the ends of their middle half: on a machine that
@@ -123,6 +125,7 @@ fn row(contender: &Contender, laps: &[Lap], first: &[Lap]) -> Row {
         Spread::of(&all).median
     };
     let each: Vec<f64> = laps.iter().map(|lap| lap.cpu).collect();
+    let each_user: Vec<f64> = laps.iter().map(|lap| lap.user).collect();
     let ratio = |figure: fn(&Lap) -> f64| {
         let rounds = laps.iter().zip(first);
         let all: Vec<f64> = rounds
@@ -141,6 +144,7 @@ fn row(contender: &Contender, laps: &[Lap], first: &[Lap]) -> Row {
         per_second: middle(|lap| lap.per_second),
         resident: resident(contender.family()),
         each,
+        each_user,
     }
 }
 
