@@ -10,6 +10,7 @@
 
 mod configured;
 mod listings;
+mod neighbours;
 mod orders;
 mod recent;
 mod who;
@@ -28,6 +29,7 @@ use store::{Recovered, Store, Ticket};
 use vocab::{Alert, Cidr, Decision, DecisionId, Refusal, RefusedBy, Timestamp};
 
 use crate::{now, random_id};
+use neighbours::Neighbours;
 use recent::Recent;
 pub use who::Spared;
 
@@ -62,6 +64,7 @@ struct Desk {
     policy: AdmitPolicy,
     profiles: respond::Profiles,
     spared: Spared,
+    neighbours: Neighbours,
     /// Numbers entries that stand for the configuration and never reach the log.
     configured: Author,
     configured_items: Vec<book::AllowId>,
@@ -94,6 +97,7 @@ impl Bookkeeper {
             policy,
             profiles,
             spared: Spared::default(),
+            neighbours: Neighbours::default(),
             configured: Author::new(CONFIGURATION, 1),
             configured_items: Vec::new(),
         };
@@ -181,6 +185,7 @@ impl Bookkeeper {
         }
         let mut desk = self.lock();
         desk.book.sweep(time, SWEEP);
+        desk.neighbours.forget(time);
         drop(desk);
         if self.published.load().wants_merge() {
             self.published.merge(time);
@@ -265,9 +270,13 @@ impl Desk {
             ) {
                 Ok(decision) => {
                     tracing::info!(source = %decision.value, kind = %decision.kind, %because, "decided");
+                    let range = self.neighbours.note(alert, &decision, time);
                     let (entry, applied) = self.write(Op::Add { decision }, time);
                     made.entries.push(entry);
                     made.applied.push(applied);
+                    if let Some(range) = range {
+                        self.slow_down(range, time, &mut made);
+                    }
                 }
                 Err(refused) => {
                     made.refused += 1;

@@ -157,6 +157,17 @@ fn decisions(daemon: &Daemon, page: &mut Page) {
     );
     page.gauge("detect_buckets", "Buckets held", counts.buckets);
     let book = daemon.bookkeeper().numbers();
+    let (ranges, forgotten) = daemon.bookkeeper().neighbourhoods();
+    page.gauge(
+        "book_prefixes",
+        "Ranges remembered for their barred addresses",
+        ranges as u64,
+    );
+    page.count(
+        "book_prefixes_forgotten_total",
+        "Such ranges forgotten for want of room",
+        forgotten,
+    );
     page.gauge("book_decisions", "Decisions in force", book.active as u64);
     page.gauge(
         "book_volatile",

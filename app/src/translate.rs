@@ -159,6 +159,18 @@ pub fn profiles(config: &Config, local_alert_only: bool) -> respond::Profiles {
     }
 }
 
+/// What several barred addresses of one range mean for the range.
+#[must_use]
+pub fn prefix(config: &Config) -> respond::PrefixPolicy {
+    let prefix = &config.book.prefix;
+    respond::PrefixPolicy {
+        offenders: prefix.offenders,
+        within: prefix.within,
+        kind: prefix.kind.clone(),
+        ..respond::PrefixPolicy::default()
+    }
+}
+
 fn one(number: usize, profile: &Profile) -> respond::Profile {
     let escalation = (profile.escalation > 1.0).then_some(respond::Escalation {
         factor: profile.escalation,

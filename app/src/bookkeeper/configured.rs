@@ -18,10 +18,12 @@ impl Bookkeeper {
         spared: Spared,
         allow: &[Allow],
         bans_per_minute: u32,
+        prefix: respond::PrefixPolicy,
     ) {
         let time = now();
         let mut desk = self.lock();
         desk.profiles = profiles;
+        desk.neighbours.policy = prefix;
         desk.policy.local_alert_only = spared.local_alert_only();
         desk.policy.budgets.detection.per_minute = bans_per_minute;
         desk.spared = spared.remembering(&desk.spared);

@@ -80,6 +80,13 @@ impl Bookkeeper {
         }
     }
 
+    /// Ranges with barred addresses that are remembered, and how many were forgotten for
+    /// want of room.
+    #[must_use]
+    pub fn neighbourhoods(&self) -> (usize, u64) {
+        self.lock().neighbours.counts()
+    }
+
     /// The book in numbers.
     #[must_use]
     pub fn numbers(&self) -> BookView {

@@ -100,6 +100,7 @@ impl Bookkeeper {
                 "No decision in force fits '{subject}'. List them with: ringwall decision list"
             ));
         }
+        let ids = desk.with_their_ranges(&ids, time);
         let entries: Vec<Entry> = Op::removals(&ids, &Origin::Operator, "undone by hand")
             .into_iter()
             .map(|op| desk.author.entry(EntryId(random_id()), time, op))
@@ -153,6 +154,7 @@ impl Bookkeeper {
         let learnt =
             (!resolved.is_empty()).then(|| desk.book.update_resolution(&subject, &resolved));
         let voided = desk.book.voided_by(&subject, time);
+        let voided = desk.with_their_ranges(&voided, time);
         let mut ops = vec![Op::AllowlistAdd { item }];
         ops.extend(Op::removals(
             &voided,

@@ -4,7 +4,7 @@ use book::AllowItem;
 use vocab::time::Span;
 use vocab::{Alert, Cidr, Decision, Kind, Origin, Timestamp};
 
-use super::Bookkeeper;
+use super::{Bookkeeper, neighbours};
 use crate::control::protocol::{DecisionView, Remedy, WhyView};
 use crate::now;
 
@@ -125,6 +125,16 @@ impl Verdict<'_> {
             Kind::Other(_) => "marked for other enforcers",
         };
         let left = Span(decision.until.since(self.time));
+        if let Some(told) = neighbours::told(decision) {
+            return format!(
+                "{range} is {deed} for another {left} with all of {}, because of its neighbours: {told}. {}",
+                decision.value,
+                match self.alerts.len() {
+                    0 => "Nothing was noticed about itself.".to_owned(),
+                    seen => format!("About itself, {} raised.", are(seen)),
+                }
+            );
+        }
         let because = match (&decision.origin, self.cause(decision)) {
             (Origin::Detection, Some(alert)) => format!(
                 "{} saw {} within {}",
@@ -146,6 +156,9 @@ impl Verdict<'_> {
             return Vec::new();
         };
         let short: String = decision.id.to_string().chars().take(8).collect();
+        if neighbours::told(decision).is_some() {
+            return neighbours::remedies(decision, self.range, &short);
+        }
         let mut remedies = vec![
             Remedy {
                 does: "Undo this decision".to_owned(),
@@ -167,6 +180,11 @@ impl Verdict<'_> {
         }
         remedies
     }
+}
+
+fn are(alerts: usize) -> String {
+    let verb = if alerts == 1 { "was" } else { "were" };
+    format!("{} {verb}", count(alerts, "alert"))
 }
 
 /// A number with its noun.

@@ -63,6 +63,7 @@ pub(super) fn build(config: &Config, start: &Start) -> Result<Built, Error> {
         spared,
         &config.book.allow,
         config.book.bans_per_minute,
+        translate::prefix(config),
     );
     let gate = Arc::new(Gate::new(
         bookkeeper.published(),

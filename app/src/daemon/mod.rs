@@ -190,6 +190,7 @@ impl Daemon {
             spared,
             &config.book.allow,
             config.book.bans_per_minute,
+            translate::prefix(&config),
         );
         let (scenarios, broken) = (rules.scenarios(), rules.faults.len());
         self.watch

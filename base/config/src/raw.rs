@@ -358,6 +358,8 @@ pub struct Book {
     /// What alerts turn into, one `[[book.profile]]` each; the first that names the
     /// scenario decides. By default one for all of them.
     pub profile: Vec<Profile>,
+    /// What several barred addresses of one range mean for the range.
+    pub prefix: Prefix,
 }
 
 impl Default for Book {
@@ -367,8 +369,48 @@ impl Default for Book {
             allow: Vec::new(),
             bans_per_minute: 600,
             profile: vec![Profile::default()],
+            prefix: Prefix::default(),
         }
     }
+}
+
+/// What several barred addresses of one range (an IPv4 /24, an IPv6 /48) mean for the
+/// range. It is never barred: other people live there.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prefix {
+    /// Whether ranges are left alone, whatever their addresses do.
+    pub off: bool,
+    /// How many distinct addresses (distinct /64s of IPv6) it takes, 2 to 64. 4: one
+    /// household or one rented handful is no reason to slow neighbours down.
+    #[schemars(range(min = 2, max = 64))]
+    pub offenders: u64,
+    /// Within which time they were barred. 24h, what a day's attack takes.
+    pub within: Span,
+    /// What is done to the range: `throttle` leaves everybody in it a request a second,
+    /// `observe` only shows it.
+    pub kind: PrefixRemedy,
+}
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self {
+            off: false,
+            offenders: 4,
+            within: span("24h"),
+            kind: PrefixRemedy::Throttle,
+        }
+    }
+}
+
+/// What is done to a range.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PrefixRemedy {
+    /// The rate of each of its addresses is cut.
+    Throttle,
+    /// Nothing is done; it is shown.
+    Observe,
 }
 
 /// One allowlist entry.

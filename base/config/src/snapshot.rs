@@ -283,6 +283,19 @@ pub struct Book {
     pub bans_per_minute: u32,
     /// What alerts turn into; the first profile that names the scenario decides.
     pub profiles: Vec<Profile>,
+    /// What several barred addresses of one range mean for the range.
+    pub prefix: Prefix,
+}
+
+/// The `[book.prefix]` table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Prefix {
+    /// How many distinct addresses it takes, 2 to 64; `None` when ranges are left alone.
+    pub offenders: Option<usize>,
+    /// Within which time they were barred.
+    pub within: Duration,
+    /// What is done: throttle or observe.
+    pub kind: vocab::Kind,
 }
 
 /// Somebody who is never barred.

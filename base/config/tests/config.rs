@@ -315,6 +315,13 @@ const FAULTS: &[(&str, Cause, usize, usize, &str)] = &[
     ("[detection.tune.'a/b']\nof = true", Cause::UnknownKey, 2, 1, "no key called 'of'"),
     ("[book]\nnever_ban = ['1.2.3']", Cause::BadValue, 2, 14, "looks like an address"),
     ("[book]\nnever_ban = ['0.0.0.0/0']", Cause::BadValue, 2, 14, "stands for everybody"),
+    (
+        "[book.prefix]\noffenders = 1",
+        Cause::BadValue,
+        2,
+        13,
+        "from 2 to",
+    ),
     ("[book]\nbans_per_minute = 0", Cause::BadValue, 2, 19, "from 1 to"),
     ("[[book.allow]]\nreason = 'x'", Cause::Missing, 1, 1, "needs somebody"),
     ("[[book.allow]]\nwho = 'lan'\nreason = ' '", Cause::Missing, 3, 10, "needs a reason"),

@@ -15,15 +15,18 @@
 //! |---|---|
 //! | [`profile`] | [`Profile`], [`Profiles`], [`Matcher`], [`Remedy`]: which alert asks for what |
 //! | [`escalation`] | [`Escalation`]: longer on repetition, forgotten after quiet |
+//! | [`prefix`] | [`Prefixes`], [`PrefixPolicy`]: several offenders of one range slow it down |
 //! | [`proposal`] | [`Outcome`], [`Proposal`], [`Because`]: what comes of it |
 //!
 //! On failure: an alert without a usable source, or that no profile matches, yields no proposal
 //! and says so; it stays an alert.
 
 pub mod escalation;
+pub mod prefix;
 pub mod profile;
 pub mod proposal;
 
 pub use escalation::Escalation;
+pub use prefix::{PrefixPolicy, Prefixes};
 pub use profile::{Label, Matcher, Profile, Profiles, Remedy, Volume, subject};
 pub use proposal::{Because, NoProposal, Outcome, Proposal};

@@ -5,7 +5,7 @@ use vocab::{Cidr, Timestamp};
 use super::{Check, detection::is_name, host_name};
 use crate::fault::Cause;
 use crate::raw;
-use crate::snapshot::{Allow, Book, NeverBan, Profile};
+use crate::snapshot::{Allow, Book, NeverBan, Prefix, Profile};
 use crate::tree::element;
 
 pub(super) fn book(check: &mut Check<'_>, raw: &raw::Book) -> Book {
@@ -27,6 +27,15 @@ pub(super) fn book(check: &mut Check<'_>, raw: &raw::Book) -> Book {
         // The schema bounds it far below what fits.
         bans_per_minute: u32::try_from(raw.bans_per_minute).unwrap_or(u32::MAX),
         profiles,
+        prefix: Prefix {
+            offenders: (!raw.prefix.off)
+                .then(|| usize::try_from(raw.prefix.offenders).unwrap_or(usize::MAX)),
+            within: check.span("book.prefix.within", &raw.prefix.within),
+            kind: match raw.prefix.kind {
+                raw::PrefixRemedy::Throttle => vocab::Kind::Throttle,
+                raw::PrefixRemedy::Observe => vocab::Kind::Observe,
+            },
+        },
     }
 }
 

@@ -10,6 +10,7 @@
 )]
 
 mod network;
+mod prefix;
 #[path = "../support/mod.rs"]
 mod support;
 

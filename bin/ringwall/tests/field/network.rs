@@ -59,6 +59,27 @@ impl Network {
         host
     }
 
+    /// A stranger at an address that is not the protected host's neighbour: reached
+    /// directly, in a range in which the host has no address. Its namespace.
+    pub fn stranger_at(&mut self, address: &str) -> String {
+        let number = self.hosts.len();
+        let host = format!("{}d{number}", self.name);
+        run("ip", &["netns", "add", &host]);
+        self.hosts.push(host.clone());
+        let edge = self.edge();
+        self.ip(
+            &edge,
+            &format!("link add d{number} type veth peer name eth0 netns {host}"),
+        );
+        self.ip(&edge, &format!("link set d{number} master br0 up"));
+        self.ip(&edge, &format!("route add {address}/32 dev br0"));
+        self.ip(&host, "link set lo up");
+        self.ip(&host, &format!("addr add {address}/32 dev eth0"));
+        self.ip(&host, "link set eth0 up");
+        self.ip(&host, &format!("route add {EDGE}/32 dev eth0"));
+        host
+    }
+
     fn ip(&self, namespace: &str, words: &str) {
         let mut arguments = vec!["-n", namespace];
         arguments.extend(words.split(' '));
