@@ -24,6 +24,7 @@
 //! | [`text`] | bytes of strangers as text for logs |
 //! | [`limits`] | [`Limits`] |
 //! | [`fault`] | [`Fault`] and the table of all of them |
+//! | [`proxy`] | the PROXY protocol: [`ProxyParse`], [`ProxyFault`] |
 //! | [`corpus`] | the framing tables that tests of this room and of the edge share |
 //!
 //! # One exchange
@@ -56,6 +57,7 @@ pub mod headers;
 pub mod host;
 pub mod limits;
 pub mod name;
+pub mod proxy;
 pub mod request;
 pub mod response;
 mod scan;
@@ -70,6 +72,7 @@ pub use headers::{Header, Headers};
 pub use host::{Host, HostKind};
 pub use limits::Limits;
 pub use name::{HeaderId, HeaderSet, Method, Version};
+pub use proxy::{ProxyFault, ProxyParse};
 pub use request::{Request, RequestHead, TargetForm};
 pub use response::{Response, ResponseHead};
 pub use target::{PathFlags, normal_path, split_target};

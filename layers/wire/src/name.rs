@@ -164,6 +164,14 @@ header_ids! {
     XClientIp = "X-Client-IP",
     TrueClientIp = "True-Client-IP",
     CfConnectingIp = "CF-Connecting-IP",
+    CfPseudoIpv4 = "Cf-Pseudo-IPv4",
+    ClientIp = "Client-IP",
+    FastlyClientIp = "Fastly-Client-IP",
+    ForwardedFor = "Forwarded-For",
+    XForwarded = "X-Forwarded",
+    XClusterClientIp = "X-Cluster-Client-IP",
+    XAppengineUserIp = "X-Appengine-User-IP",
+    Proxy = "Proxy",
     XRequestId = "X-Request-Id",
     XOriginalUrl = "X-Original-URL",
     XRewriteUrl = "X-Rewrite-URL",
@@ -245,7 +253,10 @@ impl HeaderSet {
     /// No header.
     pub const EMPTY: Self = Self(0);
 
-    /// Everything by which a proxy tells the next hop who the client is.
+    /// Everything by which a proxy tells the next hop who the client is, and what
+    /// common libraries read for that; also `Proxy`, which CGI programs would take for
+    /// their own proxy's address (CVE-2016-5385). No stranger's word may reach an
+    /// application in one of these.
     pub const FORWARDED: Self = Self::of(&[
         HeaderId::Forwarded,
         HeaderId::XForwardedFor,
@@ -259,6 +270,14 @@ impl HeaderSet {
         HeaderId::XClientIp,
         HeaderId::TrueClientIp,
         HeaderId::CfConnectingIp,
+        HeaderId::CfPseudoIpv4,
+        HeaderId::ClientIp,
+        HeaderId::FastlyClientIp,
+        HeaderId::ForwardedFor,
+        HeaderId::XForwarded,
+        HeaderId::XClusterClientIp,
+        HeaderId::XAppengineUserIp,
+        HeaderId::Proxy,
     ]);
 
     /// Hop by hop (RFC 9110 §7.6.1): never copied, written anew where needed.

@@ -6,6 +6,7 @@ mod framing;
 mod meaning;
 mod mutation;
 mod paths;
+mod proxy;
 mod writing;
 
 use wire::{

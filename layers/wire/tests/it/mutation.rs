@@ -8,17 +8,17 @@ use wire::{
 
 use crate::{Outcome, read_body, read_request, read_response};
 
-struct Xorshift(u64);
+pub(crate) struct Xorshift(pub(crate) u64);
 
 impl Xorshift {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 % (bound.max(1) as u64)).unwrap()
     }
 
-    fn mutate(&mut self, bytes: &mut Vec<u8>, other: &[u8]) {
+    pub(crate) fn mutate(&mut self, bytes: &mut Vec<u8>, other: &[u8]) {
         const PIECES: [&[u8]; 14] = [
             b"\r\n",
             b"\n",
