@@ -47,14 +47,21 @@ fn span(text: &str) -> Span {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Edge {
-    /// Where to listen: `address:port`, or `{ address, tls }`. Without `tls`, the ports
-    /// 443 and 8443 speak TLS and all others plain HTTP. The default is loopback on a
+    /// Where to listen: `address:port`, or `{ address, tls, proxy_protocol }`. Without
+    /// `tls`, the ports 443 and 8443 speak TLS and all others plain HTTP. The default is loopback on a
     /// port that needs no privilege: nothing is opened to the network unasked.
     pub listen: Vec<Listen>,
     /// Addresses or ranges of the proxies before us, whose `Forwarded` and
     /// `X-Forwarded-For` are believed. Empty, since whoever is believed here chooses
     /// the address that we judge.
     pub trusted_proxies: Vec<String>,
+    /// Which header of a trusted proxy names the client: `X-Forwarded-For`, `Forwarded`,
+    /// or one that holds a single address, such as `CF-Connecting-IP`. Left out: whichever
+    /// of the first two the proxy writes, which is learnt from requests that lack the
+    /// other; where both stand and it is not known yet, only what both say. Name it, and
+    /// nothing has to be learnt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_header: Option<String>,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// How much there may be of things.
@@ -71,6 +78,7 @@ impl Default for Edge {
         Self {
             listen: vec![Listen::Address("127.0.0.1:8080".to_owned())],
             trusted_proxies: Vec::new(),
+            client_header: None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             access_log: AccessLog::default(),
@@ -89,7 +97,7 @@ pub enum Listen {
     Marked(MarkedListen),
 }
 
-/// A place to listen at, with TLS said outright.
+/// A place to listen at, with what is spoken there said outright.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MarkedListen {
@@ -98,6 +106,11 @@ pub struct MarkedListen {
     /// Whether TLS is spoken; left out, the ports 443 and 8443 speak it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<bool>,
+    /// Whether every connection begins with a PROXY protocol header (version 1 or 2), as
+    /// load balancers that pass bytes on unread send it. Believed from
+    /// `trusted_proxies`; everybody else is turned away. Off, since without such a
+    /// balancer nobody could connect.
+    pub proxy_protocol: bool,
 }
 
 /// How long things may take. Slowness is bounded, never punished.
@@ -151,7 +164,8 @@ pub struct Limits {
     /// Bytes of a request body; 0 for no bound, the default, since bodies are streamed
     /// and never held, and since uploads are what many services are for.
     pub body_bytes: u64,
-    /// Connections in total, 16 to 1000000. 20000 take well under 200 MB.
+    /// Connections in total, 16 to 1000000. 20000 take well under 200 MB. Where the limit
+    /// on open files allows fewer, fewer are held, and `ringwall status` says so.
     #[schemars(range(min = 16, max = 1_000_000))]
     pub connections: u64,
     /// Connections of one address (of one /64 in IPv6), 1 to 1000000. A browser opens
@@ -159,6 +173,14 @@ pub struct Limits {
     /// proxies are not counted.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections_per_address: u64,
+    /// New connections a second of one address (of one /64 in IPv6), sustained; 0 for no
+    /// limit. 50: a browser keeps its six open. Those of trusted proxies are not counted.
+    #[schemars(range(max = 1_000_000))]
+    pub new_connections_per_second: u64,
+    /// How many new connections an address may be ahead of that rate, 1 to 1000000. 200:
+    /// an office behind one address comes back from lunch.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub new_connection_burst: u64,
     /// Requests a second of one address (of one /64 in IPv6), sustained; 0 for no
     /// limit. 100: people stay far below, also those who scroll through photographs.
     #[schemars(range(max = 1_000_000))]
@@ -177,6 +199,8 @@ impl Default for Limits {
             body_bytes: 0,
             connections: 20_000,
             connections_per_address: 128,
+            new_connections_per_second: 50,
+            new_connection_burst: 200,
             requests_per_second: 100,
             request_burst: 500,
         }

@@ -40,6 +40,9 @@ pub struct Edge {
     pub listeners: Vec<Listener>,
     /// Proxies before us whose forwarding headers are believed.
     pub trusted_proxies: Vec<Cidr>,
+    /// Which of their headers names the client; `None` for what is learnt of
+    /// `X-Forwarded-For` and `Forwarded`.
+    pub client_header: Option<ClientHeader>,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// How much there may be of things.
@@ -50,6 +53,17 @@ pub struct Edge {
     pub sites: Vec<Site>,
 }
 
+/// Which header of a trusted proxy names the client.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ClientHeader {
+    /// `X-Forwarded-For`: a list, read from its end.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239), likewise.
+    Forwarded,
+    /// Another one, which holds one address. A valid header name.
+    Single(String),
+}
+
 /// One listening socket.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Listener {
@@ -57,6 +71,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Whether TLS is spoken there.
     pub tls: bool,
+    /// Whether connections begin with a PROXY protocol header.
+    pub proxy_protocol: bool,
 }
 
 /// The `[edge.timeouts]` table. None is zero.
@@ -91,6 +107,11 @@ pub struct Limits {
     pub connections: usize,
     /// Connections of one address (IPv6: one /64).
     pub connections_per_address: usize,
+    /// New connections a second of one address (IPv6: one /64), sustained; `None` for no
+    /// limit.
+    pub new_connections_per_second: Option<u32>,
+    /// New connections that one address may be ahead of that rate.
+    pub new_connection_burst: u32,
     /// Requests a second of one address (IPv6: one /64), sustained; `None` for no limit.
     pub requests_per_second: Option<u32>,
     /// Requests that one address may be ahead of its sustained rate.

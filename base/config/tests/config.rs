@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use config::fault::Cause;
 use config::raw::Raw;
-use config::snapshot::{HostPattern, LogFormat, LogTarget, Mode, NeverBan};
+use config::snapshot::{ClientHeader, HostPattern, LogFormat, LogTarget, Mode, NeverBan};
 use config::{Arguments, Config, Faults, FileKind, Origin, Origins, Probe, Surroundings};
 
 const EXAMPLE: &str = include_str!("../../../ringwall.example.toml");
@@ -76,20 +76,21 @@ const SITE: &str = "[[edge.site]]\nhost = ['*']\nto = ['http://127.0.0.1:3000']\
 #[test]
 fn the_shipped_example_is_accepted_and_says_what_it_says() {
     let config = good(EXAMPLE);
-    let listeners: Vec<(String, bool)> = config
+    let listeners: Vec<(String, bool, bool)> = config
         .edge
         .listeners
         .iter()
-        .map(|one| (one.address.to_string(), one.tls))
+        .map(|one| (one.address.to_string(), one.tls, one.proxy_protocol))
         .collect();
     assert_eq!(
         listeners,
         [
-            ("0.0.0.0:80".to_owned(), false),
-            ("0.0.0.0:443".to_owned(), true),
-            ("127.0.0.1:4430".to_owned(), true)
+            ("0.0.0.0:80".to_owned(), false, false),
+            ("0.0.0.0:443".to_owned(), true, false),
+            ("127.0.0.1:4430".to_owned(), true, true)
         ]
     );
+    assert_eq!(config.edge.client_header, Some(ClientHeader::XForwardedFor));
     let [app, api, any] = config.edge.sites.as_slice() else {
         panic!("three sites");
     };
@@ -152,7 +153,7 @@ fn a_bogus_key_in_any_table_is_refused_where_it_stands() {
     }
     assert!(tables >= 16, "the example should show every table");
     for (from, to) in [
-        ("tls = true }", "tls = true, bogus_key = 1 }"),
+        ("proxy_protocol = true }", "bogus_key = 1 }"),
         ("# Ringwall, every", "bogus_key = 1\n# every"),
     ] {
         let faults = parse(&EXAMPLE.replace(from, to)).expect_err(to);
@@ -265,6 +266,11 @@ const FAULTS: &[(&str, Cause, usize, usize, &str)] = &[
     ("[edge]\nlisten = ['127.0.0.1:80', { address = '0.0.0.0:80' }]", Cause::Conflict, 2, 39, "overlaps"),
     ("[edge]\nlisten = ['0.0.0.0:80', '0.0.0.0:443']\n[[edge.site]]\nhost = ['a.example']\nto = ['http://b']", Cause::Missing, 2, 25, "no certificate for a.example"),
     ("[edge]\ntrusted_proxies = ['10.0.0.0/33']", Cause::BadValue, 2, 20, "neither an address"),
+    ("[edge]\ntrusted_proxies = ['10.0.0.1']\nclient_header = 'CF Connecting IP'", Cause::BadValue, 3, 17, "not the name of a header"),
+    ("[edge]\ntrusted_proxies = ['10.0.0.1']\nclient_header = ''", Cause::BadValue, 3, 17, "not the name of a header"),
+    ("[edge]\ntrusted_proxies = ['10.0.0.1']\nclient_header = 'Host'", Cause::BadValue, 3, 17, "does not name a client"),
+    ("[edge]\nclient_header = 'CF-Connecting-IP'", Cause::Conflict, 2, 17, "trusted_proxies is empty"),
+    ("[edge]\nlisten = [{ address = '127.0.0.1:81', proxy_protocol = true }]", Cause::Conflict, 2, 56, "trusted_proxies is empty"),
     ("[edge]\ntrusted_proxies = ['::/0']", Cause::BadValue, 2, 20, "trusts everybody"),
     ("[edge.timeouts]\nheader = '10'", Cause::BadValue, 2, 10, "not a span of time"),
     ("[edge.timeouts]\nidle = '0s'", Cause::BadValue, 2, 8, "longer than zero"),

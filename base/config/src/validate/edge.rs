@@ -9,8 +9,8 @@ use super::{Check, host_name, overlap};
 use crate::fault::{Cause, Place};
 use crate::raw;
 use crate::snapshot::{
-    AccessLog, CertificateFiles, Edge, HostPattern, Limits, Listener, LogFormat, LogTarget, Mode,
-    Site, Timeouts, Upstream, absolute,
+    AccessLog, CertificateFiles, ClientHeader, Edge, HostPattern, Limits, Listener, LogFormat,
+    LogTarget, Mode, Site, Timeouts, Upstream, absolute,
 };
 use crate::surroundings::FileKind;
 use crate::tree::element;
@@ -19,11 +19,12 @@ use crate::tree::element;
 const TLS_PORTS: [u16; 2] = [443, 8443];
 
 pub(super) fn edge(check: &mut Check<'_>, raw: &raw::Edge) -> Edge {
-    let listeners = listeners(check, &raw.listen);
+    let listeners = listeners(check, raw);
     let sites = sites(check, &raw.site, &listeners);
     certificates_for_tls(check, raw, &listeners, &sites);
     Edge {
         trusted_proxies: trusted_proxies(check, &raw.trusted_proxies),
+        client_header: client_header(check, raw),
         timeouts: timeouts(check, &raw.timeouts),
         limits: limits(check, &raw.limits),
         access_log: access_log(check, &raw.access_log),
@@ -32,9 +33,9 @@ pub(super) fn edge(check: &mut Check<'_>, raw: &raw::Edge) -> Edge {
     }
 }
 
-fn listeners(check: &mut Check<'_>, raw: &[raw::Listen]) -> Vec<Listener> {
+fn listeners(check: &mut Check<'_>, raw: &raw::Edge) -> Vec<Listener> {
     let mut listeners: Vec<Listener> = Vec::new();
-    if raw.is_empty() {
+    if raw.listen.is_empty() {
         let help = "Name at least one address:port, or leave the key out for 127.0.0.1:8080.";
         check.fault(
             Cause::Missing,
@@ -44,12 +45,23 @@ fn listeners(check: &mut Check<'_>, raw: &[raw::Listen]) -> Vec<Listener> {
             help,
         );
     }
-    for (index, listen) in raw.iter().enumerate() {
+    for (index, listen) in raw.listen.iter().enumerate() {
         let path = element("edge.listen", index);
-        let (text, marked) = match listen {
-            raw::Listen::Address(text) => (text, None),
-            raw::Listen::Marked(marked) => (&marked.address, marked.tls),
+        let (text, marked, proxy_protocol) = match listen {
+            raw::Listen::Address(text) => (text, None, false),
+            raw::Listen::Marked(marked) => (&marked.address, marked.tls, marked.proxy_protocol),
         };
+        if proxy_protocol && raw.trusted_proxies.is_empty() {
+            let key = format!("{path}.proxy_protocol");
+            let help = "Everybody would be turned away. Name the load balancer before Ringwall in edge.trusted_proxies.";
+            check.fault(
+                Cause::Conflict,
+                &key,
+                "true",
+                "nobody's PROXY protocol header is believed while edge.trusted_proxies is empty",
+                help,
+            );
+        }
         let place = match listen {
             raw::Listen::Marked(_) if check.tree.has(&format!("{path}.address")) => {
                 format!("{path}.address")
@@ -71,7 +83,11 @@ fn listeners(check: &mut Check<'_>, raw: &[raw::Listen]) -> Vec<Listener> {
             continue;
         }
         let tls = marked.unwrap_or_else(|| TLS_PORTS.contains(&address.port()));
-        listeners.push(Listener { address, tls });
+        listeners.push(Listener {
+            address,
+            tls,
+            proxy_protocol,
+        });
     }
     listeners
 }
@@ -95,6 +111,46 @@ fn trusted_proxies(check: &mut Check<'_>, raw: &[String]) -> Vec<Cidr> {
         }
     }
     ranges
+}
+
+fn client_header(check: &mut Check<'_>, raw: &raw::Edge) -> Option<ClientHeader> {
+    /// What a client may write, or what frames a message: no proxy's word on anybody.
+    const NOT_THESE: [&str; 10] = [
+        "host",
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "cookie",
+        "authorization",
+        "user-agent",
+        "referer",
+    ];
+    let path = "edge.client_header";
+    let text = raw.client_header.as_deref()?;
+    if raw.trusted_proxies.is_empty() {
+        let help = "Name the proxy in edge.trusted_proxies: nobody else's header is believed.";
+        let problem = "says whose header counts, and edge.trusted_proxies is empty";
+        check.fault(Cause::Conflict, path, text, problem, help);
+        return None;
+    }
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if text.is_empty() || text.len() > 64 || !text.bytes().all(is_token) {
+        let help = "Expected X-Forwarded-For, Forwarded, or a name such as CF-Connecting-IP.";
+        check.bad(path, text, "is not the name of a header", help);
+        return None;
+    }
+    if NOT_THESE.iter().any(|name| text.eq_ignore_ascii_case(name)) {
+        let help = "Name the header in which your proxy itself writes the client's address.";
+        check.bad(path, text, "does not name a client's address", help);
+        return None;
+    }
+    Some(match text.to_ascii_lowercase().as_str() {
+        "x-forwarded-for" => ClientHeader::XForwardedFor,
+        "forwarded" => ClientHeader::Forwarded,
+        _ => ClientHeader::Single(text.to_owned()),
+    })
 }
 
 fn timeouts(check: &mut Check<'_>, raw: &raw::Timeouts) -> Timeouts {
@@ -128,6 +184,9 @@ fn limits(check: &mut Check<'_>, raw: &raw::Limits) -> Limits {
         body_bytes: (raw.body_bytes > 0).then_some(raw.body_bytes),
         connections: size(raw.connections),
         connections_per_address: size(raw.connections_per_address.min(raw.connections)),
+        new_connections_per_second: (raw.new_connections_per_second > 0)
+            .then_some(count(raw.new_connections_per_second)),
+        new_connection_burst: count(raw.new_connection_burst),
         requests_per_second: (raw.requests_per_second > 0)
             .then_some(count(raw.requests_per_second)),
         request_burst: count(raw.request_burst),
