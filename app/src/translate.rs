@@ -1,12 +1,12 @@
 //! From the validated configuration to what each room wants to hear.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::Config;
-use config::snapshot::{HostPattern, Mode, Profile, Upstream};
+use config::snapshot::{ClientHeader, HostPattern, Mode, Profile, Upstream};
 use vocab::{Timestamp, UpstreamAddr};
 
 use crate::Error;
@@ -50,7 +50,7 @@ pub fn edge(
     Ok(edge::Snapshot {
         sites,
         trusted_proxies: config.edge.trusted_proxies.clone(),
-        client_header: edge::ClientHeader::default(),
+        client_header: client_header(config.edge.client_header.as_ref()),
         limits: edge::Limits {
             connections: limits.connections,
             head_bytes: limits.head_bytes,
@@ -69,6 +69,15 @@ pub fn edge(
             ..edge::Timeouts::default()
         },
     })
+}
+
+fn client_header(header: Option<&ClientHeader>) -> edge::ClientHeader {
+    match header {
+        None => edge::ClientHeader::Either,
+        Some(ClientHeader::XForwardedFor) => edge::ClientHeader::XForwardedFor,
+        Some(ClientHeader::Forwarded) => edge::ClientHeader::Forwarded,
+        Some(ClientHeader::Single(name)) => edge::ClientHeader::Single(name.as_str().into()),
+    }
 }
 
 /// Host patterns in the edge's words.
@@ -120,17 +129,21 @@ pub fn gate(
 ) -> gate::Settings {
     let limits = &config.edge.limits;
     let at_least_one = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).max(1);
-    let burst = NonZeroU32::new(limits.request_burst).unwrap_or(NonZeroU32::MIN);
-    let requests = limits
-        .requests_per_second
-        .and_then(NonZeroU32::new)
-        .and_then(|rate| gate::Rate::new(rate, Duration::from_secs(1), burst));
+    let rate = |per_second: Option<u32>, burst: u32| {
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+        gate::Rate::new(NonZeroU32::new(per_second?)?, Duration::from_secs(1), burst)
+    };
+    let requests = rate(limits.requests_per_second, limits.request_burst);
+    let new = rate(
+        limits.new_connections_per_second,
+        limits.new_connection_burst,
+    );
     let defaults = gate::Settings::default();
     gate::Settings {
         connections: gate::ConnectionLimits {
             per_client: at_least_one(limits.connections_per_address),
             total: at_least_one(limits.connections),
-            ..defaults.connections
+            new,
         },
         requests,
         tools,
@@ -196,15 +209,4 @@ fn one(number: usize, profile: &Profile) -> respond::Profile {
         }],
         last: true,
     }
-}
-
-/// Where the edge listens.
-#[must_use]
-pub fn listeners(config: &Config) -> Vec<(SocketAddr, bool)> {
-    config
-        .edge
-        .listeners
-        .iter()
-        .map(|listener| (listener.address, listener.tls))
-        .collect()
 }

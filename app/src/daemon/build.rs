@@ -149,7 +149,8 @@ fn listeners(
     cores: usize,
 ) -> Result<(Vec<edge::Listener>, Vec<SocketAddr>), Error> {
     let (mut all, mut addresses) = (Vec::new(), Vec::new());
-    for (address, tls) in translate::listeners(config) {
+    for listener in &config.edge.listeners {
+        let address = listener.address;
         alone(address)?;
         let mut sockets = Vec::new();
         let mut wanted = address;
@@ -164,7 +165,11 @@ fn listeners(
             sockets.push(socket);
         }
         addresses.push(wanted);
-        all.push(edge::Listener { sockets, tls });
+        all.push(edge::Listener {
+            sockets,
+            tls: listener.tls,
+            proxy_protocol: listener.proxy_protocol,
+        });
     }
     Ok((all, addresses))
 }

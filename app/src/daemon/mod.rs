@@ -157,7 +157,7 @@ impl Daemon {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let before = self.config();
-        if translate::listeners(&before) != translate::listeners(&config) {
+        if before.edge.listeners != config.edge.listeners {
             return Err(Error::Operator(
                 "The listeners changed, which needs a restart: ringwall down, then ringwall up. \
                  The old configuration is still in force."

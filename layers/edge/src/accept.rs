@@ -23,6 +23,8 @@ pub(crate) struct Door {
     pub(crate) listener: TcpListener,
     /// TLS is spoken here.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    /// Connections begin with a PROXY protocol header.
+    pub(crate) introduced: bool,
 }
 
 /// Runs a core until it is told to end, or has drained. Returns how many
@@ -71,8 +73,9 @@ pub(crate) async fn run(core: Rc<Core>, mut doors: Vec<Door>, orders: Arc<Orders
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => note_end(&core, ended),
             (door, accepted) = next(&doors, &mut turn), if accepting => match accepted {
                 Ok((socket, peer)) => {
-                    let tls = doors.get(door).and_then(|door| door.tls.clone());
-                    if let Some(arrival) = admit(&core, socket, peer, tls) {
+                    if let Some(door) = doors.get(door)
+                        && let Some(arrival) = admit(&core, socket, peer, door)
+                    {
                         tasks.spawn_local(serve(arrival));
                     }
                 }
@@ -102,7 +105,7 @@ fn all_waiting(core: &Rc<Core>, doors: &[Door], cx: &mut Context<'_>) -> Vec<Arr
     let mut arrivals = Vec::new();
     for door in doors {
         while let Poll::Ready(Ok((socket, peer))) = door.listener.poll_accept(cx) {
-            arrivals.extend(admit(core, socket, peer, door.tls.clone()));
+            arrivals.extend(admit(core, socket, peer, door));
         }
     }
     arrivals
@@ -154,27 +157,17 @@ fn note_end(core: &Core, ended: Result<(), JoinError>) {
 }
 
 /// Asks gate whether a connection may stay.
-fn admit(
-    core: &Rc<Core>,
-    socket: TcpStream,
-    peer: SocketAddr,
-    tls: Option<Arc<rustls::ServerConfig>>,
-) -> Option<Arrival> {
+fn admit(core: &Rc<Core>, socket: TcpStream, peer: SocketAddr, door: &Door) -> Option<Arrival> {
     core.counters.accepted.one();
     let plan = core.plan();
     let peer = PeerAddr::new(peer);
     let proxied = plan.is_trusted(peer.0.ip());
-    let time = now();
-    let guard = match core.shared.gate.admit_connection(peer, proxied, time) {
-        gate::Admission::Accept(guard) => guard,
-        gate::Admission::Refuse(refusal) => {
-            if refusal.by == RefusedBy::Limit {
-                core.counters.over_cap.one();
-            }
-            turn_away(core, &socket, peer, time, &refusal, tls.is_none());
-            return None;
-        }
-    };
+    if door.introduced && !proxied {
+        // Whoever may introduce others here could introduce himself as anybody.
+        close_unheard(core, peer, "proxy.untrusted");
+        return None;
+    }
+    let guard = ask_gate(core, &socket, peer, proxied, door.tls.is_none())?;
     // Close to the cap, idle connections make room before anybody is refused.
     if core.shared.open.load(std::sync::atomic::Ordering::Relaxed) + 1 >= plan.limits.connections {
         core.registry.evict_one();
@@ -188,9 +181,46 @@ fn admit(
         socket,
         peer,
         proxied,
-        tls,
+        tls: door.tls.clone(),
+        introduced: door.introduced,
         guard,
     })
+}
+
+/// Gate's word on a connection of `owner`; told to it when it is a no.
+pub(crate) fn ask_gate(
+    core: &Core,
+    socket: &TcpStream,
+    owner: PeerAddr,
+    proxied: bool,
+    plain: bool,
+) -> Option<gate::ConnectionGuard> {
+    let time = now();
+    match core.shared.gate.admit_connection(owner, proxied, time) {
+        gate::Admission::Accept(guard) => Some(guard),
+        gate::Admission::Refuse(refusal) => {
+            if refusal.by == RefusedBy::Limit {
+                core.counters.over_cap.one();
+            }
+            turn_away(core, socket, owner, time, &refusal, plain);
+            None
+        }
+    }
+}
+
+/// Tells the observer of a connection that is closed without a word. It counts as a
+/// limit's, not as an attack: mostly it is somebody who set up a balancer wrongly.
+pub(crate) fn close_unheard(core: &Core, peer: PeerAddr, rule: &'static str) {
+    core.refused(&Refused {
+        time: now(),
+        client: ClientAddr::new(peer.0.ip()),
+        site: "",
+        by: RefusedBy::Limit,
+        rule,
+        status: 0,
+        request_id: core.request_id(),
+        observed: false,
+    });
 }
 
 /// Closes a connection that gate does not admit; over plain HTTP with a word, as

@@ -5,8 +5,12 @@
 //! a trusted proxy is the client. Whatever stands left of it was written by
 //! strangers and is not read. A hop that is no address ends the walk at the hop
 //! before it, so that nonsense never makes somebody else's address.
+//!
+//! A proxy that writes one header passes others on as strangers sent them. Which one
+//! is the proxy's own is named in the configuration, or seen in [`Habit`].
 
 use core::net::{IpAddr, SocketAddr};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use vocab::ClientAddr;
 use wire::{HeaderId, Headers};
@@ -17,16 +21,70 @@ use crate::snapshot::ClientHeader;
 /// Hops that are read; a longer list ends the walk.
 const MOST_HOPS: usize = 32;
 
-/// The client behind a trusted proxy `peer`.
-pub(crate) fn behind_proxy(peer: IpAddr, headers: Headers<'_>, plan: &Plan) -> ClientAddr {
+/// Which of the two usual headers our proxies leave out, as requests have shown.
+///
+/// A stranger can add a header, but cannot take away one that the proxy writes: a
+/// request that has one of them without the other proves that the other is not the
+/// proxy's habit. Each fact is learnt once and kept until the next reload.
+#[derive(Debug, Default)]
+pub(crate) struct Habit {
+    no_list: AtomicBool,
+    no_forwarded: AtomicBool,
+}
+
+impl Habit {
+    fn learn(fact: &AtomicBool) {
+        // Reading first keeps the cores from contending for what is known already.
+        if !fact.load(Ordering::Relaxed) {
+            fact.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether `X-Forwarded-For` is the proxies' own; `None` when that is not clear.
+    fn writes_list(&self) -> Option<bool> {
+        let no_list = self.no_list.load(Ordering::Relaxed);
+        let no_forwarded = self.no_forwarded.load(Ordering::Relaxed);
+        (no_list != no_forwarded).then_some(no_forwarded)
+    }
+}
+
+/// The client behind a trusted proxy `peer`; nobody when no address is named that one
+/// could believe.
+pub(crate) fn behind_proxy(peer: IpAddr, headers: Headers<'_>, plan: &Plan) -> Option<ClientAddr> {
     let by_list = || walk(peer, lines(headers, HeaderId::XForwardedFor), listed, plan);
     let by_forwarded = || walk(peer, lines(headers, HeaderId::Forwarded), forwarded, plan);
-    match plan.client_header {
+    match &plan.client_header {
         ClientHeader::XForwardedFor => by_list(),
         ClientHeader::Forwarded => by_forwarded(),
-        ClientHeader::Either if headers.first(HeaderId::XForwardedFor).is_some() => by_list(),
-        ClientHeader::Either => by_forwarded(),
+        ClientHeader::Single(name) => single(headers.named(name.as_bytes())),
+        ClientHeader::Either => {
+            let has = |id| headers.first(id).is_some();
+            match (has(HeaderId::XForwardedFor), has(HeaderId::Forwarded)) {
+                (false, false) => None,
+                (true, false) => {
+                    Habit::learn(&plan.habit.no_forwarded);
+                    by_list()
+                }
+                (false, true) => {
+                    Habit::learn(&plan.habit.no_list);
+                    by_forwarded()
+                }
+                (true, true) => match plan.habit.writes_list() {
+                    Some(true) => by_list(),
+                    Some(false) => by_forwarded(),
+                    // One of the two may be a stranger's: only what both say counts.
+                    None => by_list().filter(|client| by_forwarded() == Some(*client)),
+                },
+            }
+        }
     }
+}
+
+/// The address in a header of one line and one address; more than one is none, since a
+/// stranger's may be among them.
+fn single<'a>(mut lines: impl Iterator<Item = &'a [u8]>) -> Option<ClientAddr> {
+    let address = listed(lines.next()?.trim_ascii())?;
+    lines.next().is_none().then(|| ClientAddr::new(address))
 }
 
 /// All lines of a header, the last first.
@@ -41,7 +99,7 @@ fn walk<'a>(
     lines: impl Iterator<Item = &'a [u8]>,
     address: fn(&[u8]) -> Option<IpAddr>,
     plan: &Plan,
-) -> ClientAddr {
+) -> Option<ClientAddr> {
     let mut client = peer;
     let hops = lines.flat_map(|line| line.rsplit(|byte| *byte == b','));
     for hop in hops.take(MOST_HOPS) {
@@ -53,7 +111,7 @@ fn walk<'a>(
             break;
         }
     }
-    ClientAddr::new(client)
+    (client != peer).then(|| ClientAddr::new(client))
 }
 
 /// An address with or without port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`,
@@ -101,20 +159,26 @@ mod tests {
         .unwrap()
     }
 
-    fn client(fields: &str, client_header: ClientHeader) -> String {
+    fn named(fields: &str, plan: &Plan) -> String {
         let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         let mut head = RequestHead::new();
         let done = head.parse(text.as_bytes(), &wire::Limits::default());
         assert!(matches!(done, Parse::Done { .. }), "{text}");
         let request = head.request(text.as_bytes());
         let peer = "10.0.0.1".parse().unwrap();
-        behind_proxy(peer, request.headers(), &plan(client_header)).to_string()
+        let client = behind_proxy(peer, request.headers(), plan);
+        client.map_or_else(|| "nobody".to_owned(), |client| client.to_string())
+    }
+
+    /// Before anything was learnt.
+    fn client(fields: &str, client_header: ClientHeader) -> String {
+        named(fields, &plan(client_header))
     }
 
     #[test]
     fn the_nearest_stranger_is_the_client() {
         for (fields, want) in [
-            ("", "10.0.0.1"),
+            ("", "nobody"),
             ("X-Forwarded-For: 192.0.2.7\r\n", "192.0.2.7"),
             ("X-Forwarded-For: 192.0.2.7:4711\r\n", "192.0.2.7"),
             ("X-Forwarded-For: [2001:db8::7]:1\r\n", "2001:db8::7"),
@@ -134,7 +198,7 @@ mod tests {
                 "10.0.0.2",
             ),
             ("X-Forwarded-For: 198.51.100.1, , 10.0.0.2\r\n", "10.0.0.2"),
-            ("X-Forwarded-For: unknown\r\n", "10.0.0.1"),
+            ("X-Forwarded-For: unknown\r\n", "nobody"),
             // all trusted: the leftmost
             ("X-Forwarded-For: 10.0.0.3, 10.0.0.2\r\n", "10.0.0.3"),
             (
@@ -145,11 +209,15 @@ mod tests {
                 "Forwarded: proto=http; For=192.0.2.9 , for=10.0.0.4\r\n",
                 "192.0.2.9",
             ),
-            ("Forwarded: for=_hidden\r\n", "10.0.0.1"),
-            ("Forwarded: for=192.0.2.1;for=192.0.2.2\r\n", "10.0.0.1"),
-            // DENY: the second header cannot override the first
+            ("Forwarded: for=_hidden\r\n", "nobody"),
+            ("Forwarded: for=192.0.2.1;for=192.0.2.2\r\n", "nobody"),
+            // DENY: where it is not known which one is the proxy's, neither alone counts
             (
                 "Forwarded: for=198.51.100.1\r\nX-Forwarded-For: 192.0.2.7\r\n",
+                "nobody",
+            ),
+            (
+                "Forwarded: for=192.0.2.7\r\nX-Forwarded-For: 198.51.100.1, 192.0.2.7\r\n",
                 "192.0.2.7",
             ),
         ] {
@@ -158,10 +226,64 @@ mod tests {
         let both = "Forwarded: for=192.0.2.9\r\nX-Forwarded-For: 198.51.100.1\r\n";
         assert_eq!(client(both, ClientHeader::Forwarded), "192.0.2.9", "DENY");
         let only = "Forwarded: for=198.51.100.1\r\n";
-        assert_eq!(
-            client(only, ClientHeader::XForwardedFor),
-            "10.0.0.1",
-            "DENY"
-        );
+        assert_eq!(client(only, ClientHeader::XForwardedFor), "nobody", "DENY");
+    }
+
+    #[test]
+    fn what_the_proxy_leaves_out_shows_which_header_is_its_own() {
+        const BOTH: &str = "Forwarded: for=192.0.2.9\r\nX-Forwarded-For: 192.0.2.7\r\n";
+        const LIST: &str = "X-Forwarded-For: 192.0.2.1\r\n";
+        const FORWARDED: &str = "Forwarded: for=192.0.2.1\r\n";
+        for (before, want) in [
+            (&[][..], "nobody"),
+            // DENY: a stranger cannot shake a habit by adding a header
+            (&[LIST][..], "192.0.2.7"),
+            (&[LIST, BOTH, BOTH][..], "192.0.2.7"),
+            (&[FORWARDED][..], "192.0.2.9"),
+            (&[FORWARDED, BOTH, "", BOTH][..], "192.0.2.9"),
+            // the proxies differ among themselves
+            (&[LIST, FORWARDED][..], "nobody"),
+            // requests that the proxy makes by itself teach nothing
+            (&["", ""][..], "nobody"),
+        ] {
+            let plan = plan(ClientHeader::Either);
+            for fields in before {
+                named(fields, &plan);
+            }
+            assert_eq!(named(BOTH, &plan), want, "after {before:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_one_address_names_exactly_one() {
+        for (fields, want) in [
+            ("CF-Connecting-IP: 192.0.2.7\r\n", "192.0.2.7"),
+            ("cf-connecting-ip: 2001:db8::7\r\n", "2001:db8::7"),
+            ("CF-Connecting-IP: ::ffff:192.0.2.7\r\n", "192.0.2.7"),
+            // a proxy's own word on one of its kind: nobody behind it is walked to
+            ("CF-Connecting-IP: 10.0.0.9\r\n", "10.0.0.9"),
+            // DENY
+            ("", "nobody"),
+            ("CF-Connecting-IP:\r\n", "nobody"),
+            ("CF-Connecting-IP: 192.0.2.7, 198.51.100.1\r\n", "nobody"),
+            ("CF-Connecting-IP: 192.0.2.7 198.51.100.1\r\n", "nobody"),
+            ("CF-Connecting-IP: nonsense\r\n", "nobody"),
+            (
+                "CF-Connecting-IP: 192.0.2.7\r\nCF-Connecting-IP: 192.0.2.7\r\n",
+                "nobody",
+            ),
+            ("CF_Connecting_IP: 192.0.2.7\r\n", "nobody"),
+            (
+                "X-Forwarded-For: 198.51.100.1\r\nForwarded: for=198.51.100.1\r\n",
+                "nobody",
+            ),
+            (
+                "X-Forwarded-For: 198.51.100.1\r\nCF-Connecting-IP: 192.0.2.7\r\n",
+                "192.0.2.7",
+            ),
+        ] {
+            let header = ClientHeader::Single("CF-Connecting-IP".into());
+            assert_eq!(client(fields, header), want, "{fields}");
+        }
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Arrival {
     pub(crate) peer: PeerAddr,
     pub(crate) proxied: bool,
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    /// Whether a PROXY protocol header comes first.
+    pub(crate) introduced: bool,
     pub(crate) guard: gate::ConnectionGuard,
 }
 
@@ -43,10 +45,26 @@ pub(crate) async fn serve(arrival: Arrival) {
         peer,
         proxied,
         tls,
+        introduced,
         guard,
     } = arrival;
     let line = Rc::new(Line::new(peer.0.ip(), proxied, plan.enforces));
-    let open = Open::new(Rc::clone(&core), Rc::clone(&line), guard);
+    let mut open = Open::new(Rc::clone(&core), Rc::clone(&line), guard);
+    if introduced {
+        let asked = crate::introduction::hear(&core, &plan, &line, peer, &socket);
+        match Box::pin(asked).await {
+            Ok(None) => {}
+            Ok(Some(owner)) => {
+                open.guard = None; // it gives its place in the total back first
+                open.guard =
+                    crate::accept::ask_gate(&core, &socket, owner, line.proxied(), tls.is_none());
+                if open.guard.is_none() {
+                    return;
+                }
+            }
+            Err(()) => return,
+        }
+    }
     let (stream, sni) = match tls {
         None => {
             drop(plan);
@@ -63,7 +81,6 @@ pub(crate) async fn serve(arrival: Arrival) {
         line,
         stream,
         peer,
-        proxied,
         sni,
         ahead: Vec::new(),
         served: 0,
@@ -76,7 +93,7 @@ pub(crate) async fn serve(arrival: Arrival) {
 struct Open {
     core: Rc<Core>,
     line: Rc<Line>,
-    _guard: gate::ConnectionGuard,
+    guard: Option<gate::ConnectionGuard>,
 }
 
 impl Open {
@@ -87,7 +104,7 @@ impl Open {
         Self {
             core,
             line,
-            _guard: guard,
+            guard: Some(guard),
         }
     }
 }
@@ -119,7 +136,7 @@ async fn shake_hands(
         core.counters.handshake_errors.one();
         core.refused(&Refused {
             time: now(),
-            client: ClientAddr::new(line.peer),
+            client: ClientAddr::new(line.owner()),
             site: "",
             by: RefusedBy::Limit,
             rule,
@@ -161,7 +178,7 @@ async fn shake_hands(
         }
         Err(error) => {
             core.counters.handshake_errors.one();
-            tracing::debug!(peer = %line.peer, ?error, "TLS handshake failed");
+            tracing::debug!(client = %line.owner(), ?error, "TLS handshake failed");
             Err(())
         }
     }
@@ -187,7 +204,6 @@ struct Connection {
     line: Rc<Line>,
     stream: Stream,
     peer: PeerAddr,
-    proxied: bool,
     tls: bool,
     sni: Option<Box<str>>,
     /// Bytes read but not served yet; without capacity while idle.
@@ -319,7 +335,7 @@ impl Connection {
             line: &self.line,
             plan,
             peer: self.peer,
-            proxied: self.proxied,
+            proxied: self.line.proxied(),
             tls: self.tls,
             sni: self.sni.as_deref(),
             may_stay: self.served < plan.limits.requests_per_connection,
@@ -376,10 +392,14 @@ impl Connection {
         let (by, rule, status) = match end {
             HeadEnd::Closed => return None,
             HeadEnd::Slow => (RefusedBy::Limit, "limit.head-time", 408),
+            // A balancer that was set up and we were not: its name helps the operator.
+            HeadEnd::Fault(_) if self.served == 0 && wire::proxy::looks_like_one(inbox) => {
+                (RefusedBy::Limit, "proxy.unexpected", 400)
+            }
             HeadEnd::Fault(fault) => (RefusedBy::Codec, fault.name(), fault.status()),
         };
         let (time, request_id) = (now(), core.request_id());
-        let client = ClientAddr::new(self.peer.0.ip());
+        let client = ClientAddr::new(self.line.owner());
         core.refused(&Refused {
             time,
             client,
@@ -411,7 +431,7 @@ impl Connection {
                 &log::Entry {
                     time,
                     client: client.0,
-                    peer: client.0,
+                    peer: self.peer.0.ip(),
                     site: "",
                     method: &wire::text::readable(method),
                     target: &wire::text::readable(target),

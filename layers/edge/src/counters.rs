@@ -52,6 +52,8 @@ counters! {
     accept_errors,
     /// Connections closed at once for a cap.
     over_cap,
+    /// Requests of trusted proxies that named no client one could believe.
+    unnamed,
     /// TLS handshakes that completed.
     handshakes,
     /// TLS handshakes that failed or ran out of time.

@@ -23,6 +23,7 @@ pub(crate) struct Visitor<'a> {
     pub(crate) line: &'a Line,
     pub(crate) plan: &'a Plan,
     pub(crate) peer: PeerAddr,
+    /// Whether the connection is a trusted proxy's, whose headers name the client.
     pub(crate) proxied: bool,
     pub(crate) tls: bool,
     /// The name the client gave in TLS, lower case.

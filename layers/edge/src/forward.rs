@@ -2,7 +2,8 @@
 //! it comes from.
 //!
 //! Nothing that names a client survives from outside; `X-Forwarded-For` holds the
-//! one address that the edge itself decided on. `Host` is kept.
+//! one address that the edge itself decided on, and so does the header that the
+//! configuration names, for applications that read it. `Host` is kept.
 
 use vocab::ClientAddr;
 use wire::{Field, HeaderId, HeaderSet, Request, RequestWrite};
@@ -11,12 +12,14 @@ use crate::answer::Small;
 
 /// What the edge adds to a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Origin {
+pub(crate) struct Origin<'a> {
     pub(crate) client: ClientAddr,
     pub(crate) request_id: u64,
     pub(crate) tls: bool,
     /// Whether the peer is a trusted proxy, whose word on the scheme counts.
     pub(crate) proxied: bool,
+    /// A further header that the application expects the client in.
+    pub(crate) named_in: Option<&'a str>,
 }
 
 /// Protocols that must not be switched to through a proxy: they would carry
@@ -40,7 +43,7 @@ pub(crate) fn may_switch(request: &Request<'_>, protocol: &[u8]) -> bool {
 }
 
 /// Appends the head of `request` as it goes to the upstream.
-pub(crate) fn write_head(out: &mut Vec<u8>, request: &Request<'_>, origin: Origin) {
+pub(crate) fn write_head(out: &mut Vec<u8>, request: &Request<'_>, origin: Origin<'_>) {
     const MOST_UPGRADES: usize = 4;
     const DROP: HeaderSet = HeaderSet::FORWARDED.and(HeaderId::XRequestId);
     let headers = request.headers();
@@ -49,19 +52,29 @@ pub(crate) fn write_head(out: &mut Vec<u8>, request: &Request<'_>, origin: Origi
     let mut id = Small::<16>::new();
     id.put(format_args!("{:016x}", origin.request_id));
 
-    let mut add: [Option<Field<'_>>; 5] = [None; 5];
-    add[0] = Field::new(b"X-Forwarded-For", client.bytes());
-    add[1] = Field::new(b"X-Forwarded-Proto", scheme(request, origin));
-    add[2] = Field::new(b"X-Real-IP", client.bytes());
-    add[3] = Field::new(b"X-Request-Id", id.bytes());
     let host = headers.first(HeaderId::Host);
-    add[4] = host.and_then(|host| Field::new(b"X-Forwarded-Host", host));
-    // Only the last can be absent, so what is there stands at the front.
-    let [Some(one), Some(two), Some(three), Some(four), last] = add else {
-        return; // addresses, schemes and digits are always valid fields
+    let named_in = origin.named_in.map(str::as_bytes);
+    // Addresses, schemes and digits are always valid fields.
+    let Some(first) = Field::new(b"X-Forwarded-For", client.bytes()) else {
+        return;
     };
-    let all = [one, two, three, four, last.unwrap_or(four)];
-    let count = if last.is_some() { 5 } else { 4 };
+    let mut all = [first; 6];
+    let mut count = 1;
+    for field in [
+        Field::new(b"X-Forwarded-Proto", scheme(request, origin)),
+        Field::new(b"X-Real-IP", client.bytes()),
+        Field::new(b"X-Request-Id", id.bytes()),
+        host.and_then(|host| Field::new(b"X-Forwarded-Host", host)),
+        named_in.and_then(|name| Field::new(name, client.bytes())),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        if let Some(place) = all.get_mut(count) {
+            *place = field;
+            count += 1;
+        }
+    }
 
     let mut upgrades: [&[u8]; MOST_UPGRADES] = [b""; MOST_UPGRADES];
     let mut offered = 0;
@@ -81,14 +94,14 @@ pub(crate) fn write_head(out: &mut Vec<u8>, request: &Request<'_>, origin: Origi
             target: None,
             host: host.is_none().then_some(b"localhost"),
             drop: DROP,
-            drop_names: &[],
+            drop_names: named_in.as_slice(),
             add: all.get(..count).unwrap_or_default(),
             upgrades: upgrades.get(..offered).unwrap_or_default(),
         },
     );
 }
 
-fn scheme(request: &Request<'_>, origin: Origin) -> &'static [u8] {
+fn scheme(request: &Request<'_>, origin: Origin<'_>) -> &'static [u8] {
     let said = request.headers().first(HeaderId::XForwardedProto);
     match said {
         Some(b"https") if origin.proxied => b"https",

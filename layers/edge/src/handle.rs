@@ -30,6 +30,8 @@ pub struct Listener {
     pub sockets: Vec<TcpListener>,
     /// Whether TLS is spoken here.
     pub tls: bool,
+    /// Whether every connection begins with a PROXY protocol header of a trusted proxy.
+    pub proxy_protocol: bool,
 }
 
 /// What the edge needs from the rest of the house.
@@ -96,7 +98,11 @@ impl Edge {
         for (number, doors) in doors.drain(..).enumerate() {
             let doors = doors
                 .into_iter()
-                .map(|(socket, is_tls)| (socket, is_tls.then(|| Arc::clone(&tls))))
+                .map(|(socket, is_tls, introduced)| Socket {
+                    socket,
+                    tls: is_tls.then(|| Arc::clone(&tls)),
+                    introduced,
+                })
                 .collect();
             // On failure the handle is dropped, which aborts the cores before this one.
             let one = handle.start_core(number, doors, ended_tx.clone())?;
@@ -106,15 +112,20 @@ impl Edge {
     }
 }
 
-type Socket = (TcpListener, Option<Arc<rustls::ServerConfig>>);
+/// A listening socket on its way to its core.
+struct Socket {
+    socket: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    introduced: bool,
+}
 
 /// Gives every core its sockets.
-fn deal(listeners: Vec<Listener>, cores: usize) -> Vec<Vec<(TcpListener, bool)>> {
+fn deal(listeners: Vec<Listener>, cores: usize) -> Vec<Vec<(TcpListener, bool, bool)>> {
     let mut dealt: Vec<Vec<_>> = (0..cores).map(|_| Vec::new()).collect();
     for listener in listeners {
         for (at, socket) in listener.sockets.into_iter().enumerate() {
             if let Some(core) = dealt.get_mut(at % cores) {
-                core.push((socket, listener.tls));
+                core.push((socket, listener.tls, listener.proxy_protocol));
             }
         }
     }
@@ -368,11 +379,17 @@ impl Seat {
             .build_local(LocalOptions::default())?;
         runtime.block_on(async move {
             let mut doors = Vec::with_capacity(self.sockets.len());
-            for (socket, tls) in self.sockets {
+            for Socket {
+                socket,
+                tls,
+                introduced,
+            } in self.sockets
+            {
                 socket.set_nonblocking(true)?;
                 doors.push(Door {
                     listener: tokio::net::TcpListener::from_std(socket)?,
                     tls,
+                    introduced,
                 });
             }
             let core = Core::new(self.number, self.shared, self.counters, self.log);

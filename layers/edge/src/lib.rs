@@ -38,6 +38,7 @@
 //! | `upstream` | pool, health, connect |
 //! | `forward`, `answer` | the head towards the upstream; our own answers |
 //! | `client` | whom a request comes from |
+//! | `introduction` | whom a connection comes from, by the PROXY protocol |
 //! | `route` | which site answers |
 //! | `registry` | open connections, deadlines, bans |
 //! | `io`, `buffer`, `local` | cuttable I/O; buffers; a core's state |
@@ -58,6 +59,7 @@ mod client;
 mod connection;
 mod exchange;
 mod forward;
+mod introduction;
 mod io;
 mod local;
 mod pump;

@@ -52,9 +52,10 @@ pub(crate) enum Phase {
 /// One open connection as the rest of its core sees it.
 #[derive(Debug)]
 pub(crate) struct Line {
-    pub(crate) peer: IpAddr,
-    /// Whether the peer is a trusted proxy: then only `client` names the source.
-    pub(crate) proxied: bool,
+    /// Whose connection it is: the peer's, or whom the peer introduced.
+    owner: Cell<IpAddr>,
+    /// Whether that is a trusted proxy: then only `client` names the source.
+    proxied: Cell<bool>,
     /// Whom the current exchange or tunnel belongs to.
     pub(crate) client: Cell<IpAddr>,
     /// Whether the site it talked to last enforces bans.
@@ -73,11 +74,11 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(peer: IpAddr, proxied: bool, enforced: bool) -> Self {
+    pub(crate) fn new(owner: IpAddr, proxied: bool, enforced: bool) -> Self {
         Self {
-            peer,
-            proxied,
-            client: Cell::new(peer),
+            owner: Cell::new(owner),
+            proxied: Cell::new(proxied),
+            client: Cell::new(owner),
             enforced: Cell::new(enforced),
             phase: Cell::new(Phase::Idle),
             deadline: Cell::new(u32::MAX),
@@ -88,6 +89,21 @@ impl Line {
             waker: RefCell::new(None),
             slot: Cell::new(usize::MAX),
         }
+    }
+
+    /// The peer, a load balancer, says whose connection this is.
+    pub(crate) fn introduce(&self, owner: IpAddr, proxied: bool) {
+        self.owner.set(owner);
+        self.proxied.set(proxied);
+        self.client.set(owner);
+    }
+
+    pub(crate) fn owner(&self) -> IpAddr {
+        self.owner.get()
+    }
+
+    pub(crate) fn proxied(&self) -> bool {
+        self.proxied.get()
     }
 
     /// Looked at before every wait. Registers whom to wake.
@@ -154,13 +170,13 @@ impl Line {
     }
 
     fn is_from(&self, source: Cidr) -> bool {
-        source.contains(self.client.get()) || (!self.proxied && source.contains(self.peer))
+        source.contains(self.client.get()) || (!self.proxied() && source.contains(self.owner()))
     }
 
     /// The exchange is over: behind a proxy the next one may be somebody else's.
     pub(crate) fn settle(&self) {
         self.owes.set(false);
-        self.client.set(self.peer);
+        self.client.set(self.owner());
     }
 
     pub(crate) fn belongs_to(&self, client: ClientAddr) {

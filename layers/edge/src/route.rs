@@ -20,6 +20,7 @@ pub(crate) struct Plan {
     pub(crate) enforces: bool,
     pub(crate) trusted: Vec<Cidr>,
     pub(crate) client_header: ClientHeader,
+    pub(crate) habit: crate::client::Habit,
     pub(crate) wire: wire::Limits,
     exact: HashMap<Vec<u8>, Prefixes>,
     below: HashMap<Vec<u8>, Prefixes>,
@@ -95,6 +96,7 @@ impl Plan {
             enforces: snapshot.sites.iter().any(enforces),
             trusted: snapshot.trusted_proxies,
             client_header: snapshot.client_header,
+            habit: crate::client::Habit::default(),
             exact: HashMap::new(),
             below: HashMap::new(),
             any: Vec::new(),
@@ -125,6 +127,17 @@ impl Plan {
             list.sort_by_key(|route| core::cmp::Reverse(route.prefix.len()));
         }
         Ok(plan)
+    }
+
+    /// The configured header of one address, unless it is one that is written anyway.
+    pub(crate) fn named_in(&self) -> Option<&str> {
+        match &self.client_header {
+            ClientHeader::Single(name) if !name.eq_ignore_ascii_case("X-Real-IP") => Some(name),
+            ClientHeader::Single(_)
+            | ClientHeader::Either
+            | ClientHeader::XForwardedFor
+            | ClientHeader::Forwarded => None,
+        }
     }
 
     /// The site for a host (lower case, without port) and a normalised path. The

@@ -17,7 +17,7 @@ use crate::EdgeError;
 pub struct Snapshot {
     /// The sites; the most exact host wins, then the longest path prefix.
     pub sites: Vec<Site>,
-    /// Proxies whose `X-Forwarded-For` and `Forwarded` are believed.
+    /// Proxies whose headers and whose PROXY protocol are believed.
     pub trusted_proxies: Vec<Cidr>,
     /// Which of their headers is believed.
     pub client_header: ClientHeader,
@@ -29,17 +29,21 @@ pub struct Snapshot {
 
 /// Which header of a trusted proxy names the client.
 ///
-/// A proxy that writes one of them passes the other through as the client sent it,
+/// A proxy that writes one of them passes the others through as the client sent them,
 /// so naming the one that yours writes is safer than the default.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum ClientHeader {
-    /// `X-Forwarded-For`, and `Forwarded` only where that is absent.
+    /// `X-Forwarded-For` or `Forwarded`: the one that the proxies never leave out, as
+    /// far as requests have shown; until then, only what both say.
     #[default]
     Either,
     /// `X-Forwarded-For` alone.
     XForwardedFor,
     /// `Forwarded` (RFC 7239) alone.
     Forwarded,
+    /// This header alone, such as `CF-Connecting-IP`: one line with one address. The
+    /// application gets it with the address that the edge decided on.
+    Single(Box<str>),
 }
 
 /// One protected service.

@@ -39,10 +39,15 @@ impl<'a> Story<'a> {
                 .first(id)
                 .map_or(Cow::Borrowed(""), wire::text::readable)
         };
+        let owner = ClientAddr::new(visitor.line.owner());
         let client = if visitor.proxied {
-            crate::client::behind_proxy(visitor.peer.0.ip(), headers, visitor.plan)
+            let named = crate::client::behind_proxy(owner.0, headers, visitor.plan);
+            if named.is_none() {
+                visitor.core.counters.unnamed.one();
+            }
+            named.unwrap_or(owner)
         } else {
-            ClientAddr::new(visitor.peer.0.ip())
+            owner
         };
         Self {
             id: visitor.core.request_id(),

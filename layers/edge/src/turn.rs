@@ -192,6 +192,7 @@ impl Turn<'_, '_> {
             request_id: self.story.id,
             tls: self.visitor.tls,
             proxied: self.visitor.proxied,
+            named_in: plan.named_in(),
         };
         crate::forward::write_head(&mut out, &self.request, origin);
         let framing = self.request.framing();

@@ -66,6 +66,8 @@ pub(crate) struct Setup {
     pub(crate) log: Option<AccessLog>,
     pub(crate) certificates: Vec<Certificate>,
     pub(crate) cores: usize,
+    /// On both listeners.
+    pub(crate) proxy_protocol: bool,
 }
 
 impl Setup {
@@ -84,6 +86,7 @@ impl Setup {
             log: None,
             certificates: Vec::new(),
             cores: 1,
+            proxy_protocol: false,
         }
     }
 
@@ -101,10 +104,12 @@ impl Setup {
                 Listener {
                     sockets: plain,
                     tls: false,
+                    proxy_protocol: self.proxy_protocol,
                 },
                 Listener {
                     sockets: tls,
                     tls: true,
+                    proxy_protocol: self.proxy_protocol,
                 },
             ],
             Deps {

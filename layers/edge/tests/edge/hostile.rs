@@ -270,7 +270,7 @@ fn unknown_hosts_and_long_bodies_are_refused() {
     assert_eq!(status(&talk(edge.plain, fits)), 200);
 }
 
-fn ban(edge: &TestEdge, address: &str) {
+pub(crate) fn ban(edge: &TestEdge, address: &str) {
     let range = vocab::Cidr::host(address.parse().unwrap());
     edge.book.publish(&[book::Change::Bar {
         range,
@@ -391,6 +391,7 @@ fn the_request_after_the_deciding_one_is_refused() {
         vec![edge::Listener {
             sockets,
             tls: false,
+            proxy_protocol: false,
         }],
         edge::Deps {
             gate,

@@ -5,6 +5,8 @@ mod harness;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod introduction;
+#[cfg(test)]
 mod living;
 #[cfg(test)]
 mod proxying;

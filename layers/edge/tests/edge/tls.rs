@@ -229,3 +229,38 @@ fn a_handshake_has_a_deadline_and_plain_http_is_no_hello() {
     assert!(up.heads.lock().unwrap().is_empty());
     assert!(eventually(|| edge.handle.stats().handshake_errors == 2));
 }
+
+#[test]
+fn a_proxy_header_comes_before_the_handshake_however_it_is_cut() {
+    const HEADER: &[u8] = b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n";
+    let up = echo_line();
+    let mut setup = setup(&up);
+    setup.proxy_protocol = true;
+    setup.snapshot.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    let edge = setup.start();
+    let browser = Browser::new(&[&rustls::version::TLS13]);
+    for cut in [0, 1, 5, HEADER.len() - 1, HEADER.len()] {
+        let mut stream = browser.open(edge.tls, "app.localhost");
+        stream.sock.set_nodelay(true).unwrap();
+        stream.sock.write_all(&HEADER[..cut]).unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+        stream.sock.write_all(&HEADER[cut..]).unwrap();
+        write!(
+            stream,
+            "GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        drop(stream.read_to_string(&mut answer));
+        assert_eq!(status(&answer), 200, "cut at {cut}");
+        let heads = up.heads.lock().unwrap();
+        let said = heads.last().unwrap();
+        assert_eq!(header(said, "x-forwarded-for"), Some("192.0.2.7"));
+        assert_eq!(header(said, "x-forwarded-proto"), Some("https"));
+    }
+    // DENY: a handshake without a header before it
+    let mut bare = Client::to(edge.tls);
+    bare.say([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01]);
+    assert!(bare.ends_within(Duration::from_secs(2)), "DENY");
+    assert_eq!(edge.seen.rules(), ["proxy.absent"]);
+}
