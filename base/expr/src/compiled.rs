@@ -32,6 +32,24 @@ pub struct Guard {
     pub any_of: Vec<Box<[u8]>>,
 }
 
+/// One side of a condition's outermost `and`.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The side as a condition of its own.
+    pub expr: Expr,
+    /// What must hold for it to be true.
+    pub need: crate::Need,
+    /// Whether it is true, too, whenever `need` holds.
+    pub exact: bool,
+    /// For `not X`: what must hold for `X`. Where it does not, the side is true.
+    pub denies: Option<crate::Need>,
+    /// Whether it neither fails nor changes the event.
+    pub harmless: bool,
+    /// The slot, when it searches that one text and reads nothing else: its answer
+    /// may be remembered by the text.
+    pub searches: Option<SlotId>,
+}
+
 /// Compiles an expression that is to give `want` ([`Type::Any`]: whatever it gives).
 ///
 /// # Errors
@@ -149,6 +167,46 @@ impl Expr {
     #[must_use]
     pub fn need(&self) -> crate::Need {
         crate::needs::of(&self.root)
+    }
+
+    /// The sides of the outermost `and`, in order: it is true when they are, and the
+    /// first that is not true, or fails, decides. One side when it is no `and`, or
+    /// changes the event.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        let sides = match &self.root {
+            Node::And(sides) if !self.changes => sides,
+            root => std::slice::from_ref(root),
+        };
+        sides.iter().map(|side| self.part(side)).collect()
+    }
+
+    fn part(&self, side: &Node) -> Part {
+        let need = crate::needs::of(side);
+        let of_slot = match side {
+            Node::TextIs(..) => true,
+            Node::TextIn(of, _) => matches!(**of, Node::Text(_)),
+            _ => false,
+        };
+        Part {
+            exact: of_slot && matches!(need, crate::Need::OneOf(..)),
+            need,
+            denies: match side {
+                Node::Not(of) => Some(crate::needs::of(of)),
+                _ => None,
+            },
+            harmless: crate::needs::harmless(side),
+            searches: crate::needs::searched(side),
+            expr: Self {
+                root: side.clone(),
+                ty: Type::Bool,
+                changes: self.changes,
+                source: self.source.clone(),
+                slots: self.slots.clone(),
+                searches: self.searches.clone(),
+                guards: Box::default(),
+            },
+        }
     }
 
     /// What it gives, as far as known.

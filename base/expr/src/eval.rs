@@ -173,6 +173,11 @@ impl<'v> Run<'v> {
             }
             Node::Matches(of, regex) => match &**of {
                 Node::Text(slot) => Ok(go_regex::is_match(regex, self.env.0.text(*slot))),
+                Node::Call(function, args)
+                    if function.maps_text() && matches!(**args, [Node::Text(_)]) =>
+                {
+                    Ok(go_regex::is_match(regex, &self.text(of, scope)?))
+                }
                 of => match self.value(of, scope)? {
                     Value::Str(text) => Ok(go_regex::is_match(regex, &text)),
                     Value::Nil => Ok(false),

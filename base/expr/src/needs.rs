@@ -7,7 +7,9 @@
 //! regard to ASCII case; in a text that is not ASCII every word counts as present,
 //! since letters such as `ı` become ASCII in upper case.
 
-use regex_syntax::hir::{Class, Hir, HirKind};
+mod words;
+
+pub use words::regex_words;
 
 use crate::ast::Binary;
 use crate::call::Function;
@@ -15,9 +17,6 @@ use crate::env::DataSearch;
 use crate::node::{Each, EachKind, Node, Test};
 use crate::schema::SlotId;
 use crate::value::Data;
-
-/// How many words stand for one regular expression at most.
-const WORDS: usize = 16;
 
 /// A condition over slots that can be tested without evaluating anything.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -131,7 +130,32 @@ fn need(node: &Node, frames: Frames<'_>) -> Need {
     }
 }
 
+/// The one slot that a node searches for words or patterns, if it reads nothing else.
+pub(crate) fn searched(node: &Node) -> Option<SlotId> {
+    let searches = |node: &Node| {
+        matches!(
+            node,
+            Node::Matches(..) | Node::Search(..) | Node::AnyNeedle(_)
+        )
+    };
+    if !node.any(&searches) || !is_harmless(node, None) {
+        return None;
+    }
+    let found = core::cell::Cell::new(None);
+    let several = node.any(&|node| match node {
+        Node::Text(slot) | Node::TextIs(slot, _) => found
+            .replace(Some(*slot))
+            .is_some_and(|known| known != *slot),
+        _ => false,
+    });
+    found.get().filter(|_| !several)
+}
+
 /// Whether a node neither fails nor changes the event.
+pub(crate) fn harmless(node: &Node) -> bool {
+    is_harmless(node, None)
+}
+
 fn is_harmless(node: &Node, frames: Frames<'_>) -> bool {
     match node {
         Node::Const(_) | Node::Text(_) | Node::TextIs(..) => true,
@@ -241,136 +265,4 @@ fn unless_escaped(subject: Subject, need: Need) -> Need {
         .collect();
     any.push(need);
     Need::Any(any)
-}
-
-/// Words of which every match of a (Rust) regular expression contains one.
-///
-/// `None` when there are none or too many.
-#[must_use]
-pub fn regex_words(pattern: &str) -> Option<Vec<Box<[u8]>>> {
-    let hir = regex_syntax::ParserBuilder::new()
-        .utf8(false)
-        .build()
-        .parse(pattern)
-        .ok()?;
-    let words = required(&hir)?;
-    let usable =
-        words.len() <= WORDS && words.iter().all(|word| word.len() >= 2 && word.is_ascii());
-    usable.then_some(words)
-}
-
-fn required(hir: &Hir) -> Option<Vec<Box<[u8]>>> {
-    match hir.kind() {
-        HirKind::Literal(literal) => Some(vec![literal.0.clone()]),
-        HirKind::Capture(capture) => required(&capture.sub),
-        HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
-        HirKind::Concat(parts) => row(parts),
-        HirKind::Alternation(parts) => {
-            let mut all = Vec::new();
-            for part in parts {
-                all.extend(required(part)?);
-                if all.len() > WORDS {
-                    return None;
-                }
-            }
-            Some(all)
-        }
-        HirKind::Empty | HirKind::Class(_) | HirKind::Look(_) | HirKind::Repetition(_) => None,
-    }
-}
-
-/// The best of what the parts of a row need; neighbouring letters make one word.
-fn row(parts: &[Hir]) -> Option<Vec<Box<[u8]>>> {
-    let mut best: Option<Vec<Box<[u8]>>> = None;
-    let mut word: Vec<u8> = Vec::new();
-    let shortest = |words: &[Box<[u8]>]| words.iter().map(|word| word.len()).min().unwrap_or(0);
-    let mut offer = |words: Vec<Box<[u8]>>| {
-        if best
-            .as_deref()
-            .is_none_or(|known| shortest(known) < shortest(&words))
-        {
-            best = Some(words);
-        }
-    };
-    for part in parts {
-        match part.kind() {
-            HirKind::Literal(literal) => word.extend_from_slice(&literal.0),
-            HirKind::Class(class) if letter(class).is_some() => word.extend(letter(class)),
-            // Boundaries take no room.
-            HirKind::Look(_) => {}
-            _ => {
-                if !word.is_empty() {
-                    offer(vec![core::mem::take(&mut word).into()]);
-                }
-                if let Some(words) = required(part) {
-                    offer(words);
-                }
-            }
-        }
-    }
-    if !word.is_empty() {
-        offer(vec![word.into()]);
-    }
-    best
-}
-
-/// The letter whose two cases, and perhaps letters beyond ASCII, a class is.
-fn letter(class: &Class) -> Option<u8> {
-    let mut found = None;
-    let ranges: Vec<(u32, u32)> = match class {
-        Class::Unicode(class) => class
-            .iter()
-            .map(|range| (range.start().into(), range.end().into()))
-            .collect(),
-        Class::Bytes(class) => class
-            .iter()
-            .map(|range| (range.start().into(), range.end().into()))
-            .collect(),
-    };
-    for (start, end) in ranges {
-        if start >= 128 {
-            continue;
-        }
-        let byte = u8::try_from(start).ok()?.to_ascii_lowercase();
-        if start != end || found.is_some_and(|known| known != byte) {
-            return None;
-        }
-        found = Some(byte);
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_match_contains_one_of_the_words() {
-        for (pattern, want) in [
-            ("abc", Some(&["abc"][..])),
-            ("(?i)abc", Some(&["abc"])),
-            ("^http[s]?://", Some(&["http"])),
-            ("/php/.*/\\.js\\.map", Some(&["/.js.map"])),
-            (
-                "(?i)(/wp-.*\\.php|/wp-content/plugins/.*\\.(txt|md))$",
-                // The branches' common beginning stands in front of them.
-                Some(&["/wp-"]),
-            ),
-            ("a+bcd", Some(&["bcd"])),
-            ("(?:ab|cd)x*", Some(&["ab", "cd"])),
-            ("(?:ab)?", None),
-            ("^[0-9]+$", None),
-            ("a|", None),
-            ("(", None),
-        ] {
-            let words = regex_words(pattern);
-            let words: Option<Vec<&str>> = words.as_ref().map(|words| {
-                words
-                    .iter()
-                    .map(|word| core::str::from_utf8(word).unwrap())
-                    .collect()
-            });
-            assert_eq!(words.as_deref(), want, "{pattern}");
-        }
-    }
 }

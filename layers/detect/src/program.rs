@@ -25,8 +25,8 @@ use crate::explain::{ScenarioTrace, Trace};
 use crate::gotime::Dates;
 use crate::parse::{Parsed, Run, Stages};
 use env::{EventEnv, Ground};
-use scenario::Scenario;
-use sieve::Sieve;
+use scenario::{Pouring, Scenario, Values};
+use sieve::{Chosen, Sieve};
 use std::sync::Arc;
 
 /// A log line and where it came from.
@@ -283,9 +283,10 @@ impl Program {
 
     /// Asks the scenarios, in their order.
     fn pour(&self, scratch: &mut Scratch, now: Timestamp, mut trace: Option<&mut Trace>) {
-        let group = scratch.group.take();
+        let explain = trace.is_some();
         self.sieve
-            .choose(&scratch.event, trace.is_some(), &mut scratch.chosen);
+            .choose(&scratch.event, explain, &mut scratch.chosen);
+        scratch.hashes.forget();
         let mut from = 0;
         let mut effects = scratch.event.effects;
         while let Some((at, scenario)) = scratch.chosen.next(from, &self.scenarios) {
@@ -296,37 +297,40 @@ impl Program {
                 memo: &scratch.memo,
                 now,
             };
-            let held = scenario.filter.run_truth(&mut env);
             scratch.counted.filters += 1;
-            match &held {
-                Ok(true) => {
-                    let (pour, values) =
-                        scenario.pour(at, &mut env, &group, scratch.seed, trace.is_some());
-                    match pour {
-                        Ok(pour) => scratch.pours.push(pour),
-                        Err(_) => scratch.counted.errors += 1,
-                    }
-                    if let Some(trace) = &mut trace {
-                        trace.scenarios.push(ScenarioTrace {
-                            name: scenario.name.clone(),
-                            held: Ok(true),
-                            group: values.group,
-                            distinct: values.distinct,
-                        });
-                    }
-                }
-                other => {
-                    if let Some(trace) = &mut trace {
-                        trace.scenarios.push(ScenarioTrace {
-                            name: scenario.name.clone(),
-                            held: other.clone().map_err(|error| error.to_string()),
-                            group: None,
-                            distinct: None,
-                        });
-                    }
+            let held = if explain {
+                scenario.filter.run_truth(&mut env)
+            } else {
+                self.holds(at, &mut env, &scratch.chosen)
+            };
+            let mut values = Values::default();
+            if let Ok(true) = held {
+                let pour;
+                (pour, values) = scenario.pour(
+                    at,
+                    &mut env,
+                    &mut Pouring {
+                        group: scratch.group.as_deref(),
+                        seed: scratch.seed,
+                        hashes: &mut scratch.hashes,
+                        explain,
+                    },
+                );
+                match pour {
+                    Ok(pour) => scratch.pours.push(pour),
+                    Err(_) => scratch.counted.errors += 1,
                 }
             }
-            if held.is_err() {
+            let failed = held.is_err();
+            if let Some(trace) = &mut trace {
+                trace.scenarios.push(ScenarioTrace {
+                    name: scenario.name.clone(),
+                    held: held.map_err(|error| error.to_string()),
+                    group: values.group,
+                    distinct: values.distinct,
+                });
+            }
+            if failed {
                 scratch.counted.errors += 1;
                 break;
             }
@@ -334,11 +338,12 @@ impl Program {
                 effects = scratch.event.effects;
                 // What it changed may matter to those that follow.
                 self.sieve
-                    .choose(&scratch.event, trace.is_some(), &mut scratch.chosen);
+                    .choose(&scratch.event, explain, &mut scratch.chosen);
+                scratch.hashes.forget();
             }
         }
         if !scratch.pours.is_empty() {
-            let source = match &group {
+            let source = match &scratch.group {
                 Some(group) => group.as_slice(),
                 None => scratch.event.text(slot::META_SOURCE_IP),
             };
@@ -347,7 +352,28 @@ impl Program {
                 scratch.pours.iter_mut().for_each(|pour| pour.owner = owner);
             }
         }
-        scratch.group = group;
+    }
+
+    /// Whether a chosen scenario's filter holds: asks what the facts leave open.
+    fn holds(
+        &self,
+        at: usize,
+        env: &mut EventEnv<'_>,
+        chosen: &Chosen,
+    ) -> Result<bool, expr::EvalError> {
+        for rest in self.sieve.rest(at) {
+            if chosen.settles(rest) {
+                continue;
+            }
+            let holds = match rest.remembered {
+                None => rest.side.run_truth(env)?,
+                Some((number, slot)) => env.remembered(number, slot, &rest.side)?,
+            };
+            if !holds {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     pub(crate) fn scope_value(

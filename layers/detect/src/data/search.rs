@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Anchored, Input, MatchKind, StartKind};
+use expr::needs::regex_words;
 use expr::{Case, DataSearch, SearchTest, go_regex};
 use regex::bytes::Regex;
 use vocab::Cidr;
@@ -43,13 +44,16 @@ enum Matcher {
     Patterns(Box<Patterns>),
 }
 
-/// Regular expressions behind the texts they cannot do without.
+/// Regular expressions behind the words they cannot do without.
 #[derive(Clone, Debug)]
 struct Patterns {
+    /// Looks for the words, ASCII case disregarded.
     needed: Option<AhoCorasick>,
-    /// The expression behind each needed text, in the automaton's order.
-    behind: Vec<Regex>,
-    /// Expressions without one; always run.
+    /// The place of the expression behind each word, in the automaton's order.
+    behind: Vec<usize>,
+    /// Expressions that have words.
+    wordy: Vec<Regex>,
+    /// Expressions without; always run.
     always: Vec<Regex>,
 }
 
@@ -130,12 +134,12 @@ fn matcher(
         return Matcher::Never;
     }
     match search.test {
-        SearchTest::Contains => automaton(lines(), false).map(Matcher::Contains),
-        SearchTest::StartsWith => automaton(lines(), true).map(Matcher::Starts),
+        SearchTest::Contains => automaton(lines(), false, false).map(Matcher::Contains),
+        SearchTest::StartsWith => automaton(lines(), true, false).map(Matcher::Starts),
         SearchTest::EndsWith => {
             let longest = lines().map(|line| line.len()).max().unwrap_or(0);
             let reversed = lines().map(|line| line.iter().rev().copied().collect::<Vec<u8>>());
-            automaton(reversed, true).map(|automaton| Matcher::Ends(automaton, longest))
+            automaton(reversed, true, false).map(|automaton| Matcher::Ends(automaton, longest))
         }
         SearchTest::Equal => Some(Matcher::Equal(
             lines().map(|line| Box::from(&*line)).collect(),
@@ -147,7 +151,11 @@ fn matcher(
 }
 
 /// An automaton over lines. The choice of a full table is left to small sets.
-fn automaton(lines: impl Iterator<Item = impl AsRef<[u8]>>, anchored: bool) -> Option<AhoCorasick> {
+fn automaton(
+    lines: impl Iterator<Item = impl AsRef<[u8]>>,
+    anchored: bool,
+    any_case: bool,
+) -> Option<AhoCorasick> {
     let lines: Vec<_> = lines.collect();
     let bytes: usize = lines.iter().map(|line| line.as_ref().len()).sum();
     let kind = if bytes <= 4_096 {
@@ -163,6 +171,7 @@ fn automaton(lines: impl Iterator<Item = impl AsRef<[u8]>>, anchored: bool) -> O
     AhoCorasick::builder()
         .match_kind(MatchKind::Standard)
         .start_kind(start)
+        .ascii_case_insensitive(any_case)
         .kind(Some(kind))
         .build(&lines)
         .ok()
@@ -183,78 +192,36 @@ fn ranges(file: &DataLines, broken: &mut dyn FnMut(&[u8], String)) -> Vec<Cidr> 
 }
 
 fn patterns(file: &DataLines, broken: &mut dyn FnMut(&[u8], String)) -> Patterns {
-    let mut needed = Vec::new();
-    let mut behind = Vec::new();
-    let mut always = Vec::new();
+    let mut needed: Vec<Box<[u8]>> = Vec::new();
+    let mut found = Patterns {
+        needed: None,
+        behind: Vec::new(),
+        wordy: Vec::new(),
+        always: Vec::new(),
+    };
     for line in file.lines.iter() {
         match go_regex::compile(line) {
             Err(error) => broken(line, error.to_string()),
-            Ok(regex) => match needs(line) {
-                Some(literal) => {
-                    needed.push(literal);
-                    behind.push(regex);
+            Ok(regex) => match regex_words(regex.as_str()) {
+                Some(words) => {
+                    found.behind.extend(words.iter().map(|_| found.wordy.len()));
+                    needed.extend(words);
+                    found.wordy.push(regex);
                 }
-                None => always.push(regex),
+                None => found.always.push(regex),
             },
         }
     }
-    Patterns {
-        needed: if needed.is_empty() {
-            None
-        } else {
-            automaton(needed.iter(), false)
-        },
-        behind,
-        always,
+    if !needed.is_empty() {
+        found.needed = automaton(needed.iter(), false, true);
     }
+    found
 }
 
-/// The longest run of letters that every match of a pattern contains; `None` when
-/// that is shorter than three, or when the pattern is more than letters, escapes,
-/// classes and repetitions.
-pub(crate) fn needs(pattern: &[u8]) -> Option<Vec<u8>> {
-    let mut best: Vec<u8> = Vec::new();
-    let mut run: Vec<u8> = Vec::new();
-    let mut bytes = pattern.iter().copied();
-    let mut end = |run: &mut Vec<u8>| {
-        if run.len() > best.len() {
-            best = core::mem::take(run);
-        }
-        run.clear();
-    };
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'(' | b')' | b'|' | b'{' => return None,
-            b'[' => {
-                end(&mut run);
-                // Up to the first bracket that can close the class; a class that
-                // holds one is left to the slow way.
-                let mut inside = bytes.by_ref().take_while(|byte| *byte != b']');
-                if inside.next().is_none_or(|first| first == b'^')
-                    || inside.any(|byte| byte == b'[' || byte == b'\\')
-                {
-                    return None;
-                }
-            }
-            b'\\' => match bytes.next() {
-                Some(b'b') => {}
-                Some(escaped) if escaped.is_ascii_punctuation() || escaped == b' ' => {
-                    run.push(escaped);
-                }
-                Some(b'd' | b'w' | b's' | b'D' | b'W' | b'S' | b'B') => end(&mut run),
-                _ => return None,
-            },
-            b'?' | b'*' => {
-                run.pop();
-                end(&mut run);
-            }
-            b'+' | b'.' | b'^' | b'$' => end(&mut run),
-            byte if byte.is_ascii() => run.push(byte),
-            _ => return None,
-        }
-    }
-    end(&mut run);
-    (best.len() >= 3).then_some(best)
+/// Words, in lower case, of which every match of a line's regular expression contains
+/// one; `None` when nothing is known.
+pub(crate) fn needs(line: &[u8]) -> Option<Vec<Box<[u8]>>> {
+    regex_words(&go_regex::translate(line).ok()?)
 }
 
 impl Matcher {
@@ -291,15 +258,31 @@ impl Matcher {
 impl Patterns {
     fn test(&self, text: &[u8]) -> bool {
         let text = &*go_regex::readable(text);
-        let candidate = |needed: &AhoCorasick| {
-            needed.find_overlapping_iter(text).any(|found| {
-                let regex = self.behind.get(found.pattern().as_usize());
-                regex.is_some_and(|regex| regex.is_match(text))
-            })
+        if self.always.iter().any(|regex| regex.is_match(text)) {
+            return true;
+        }
+        let Some(needed) = self.needed.as_ref().filter(|_| !has_odd_letters(text)) else {
+            return self.wordy.iter().any(|regex| regex.is_match(text));
         };
-        self.needed.as_ref().is_some_and(candidate)
-            || self.always.iter().any(|regex| regex.is_match(text))
+        // A word that is there twice is no reason to look twice.
+        let mut tried = None;
+        needed.find_overlapping_iter(text).any(|found| {
+            let place = self.behind.get(found.pattern().as_usize()).copied();
+            if place == tried {
+                return false;
+            }
+            tried = place;
+            place
+                .and_then(|place| self.wordy.get(place))
+                .is_some_and(|regex| regex.is_match(text))
+        })
     }
+}
+
+/// Whether a text has letters that stand for `s` or `k` where case does not matter.
+fn has_odd_letters(text: &[u8]) -> bool {
+    let has = |letter: &str| memchr::memmem::find(text, letter.as_bytes()).is_some();
+    !text.is_ascii() && (has("\u{17f}") || has("\u{212a}"))
 }
 
 #[cfg(test)]
@@ -308,7 +291,16 @@ mod tests {
     use crate::rules::DataKind;
     use expr::SearchId;
 
-    fn test(lines: &str, test: SearchTest, text_case: Case, line_case: Case, text: &str) -> bool {
+    fn test(lines: &str, how: SearchTest, text_case: Case, line_case: Case, text: &str) -> bool {
+        tester(lines, how, text_case, line_case)(text)
+    }
+
+    fn tester(
+        lines: &str,
+        test: SearchTest,
+        text_case: Case,
+        line_case: Case,
+    ) -> impl Fn(&str) -> bool {
         let mut data = DataSet::default();
         data.add("f", DataKind::Lines, lines);
         let search = DataSearch {
@@ -321,7 +313,7 @@ mod tests {
         let searches = Searches::prepare(std::slice::from_ref(&search), &data, |_, _, what| {
             panic!("{what}")
         });
-        searches.test(&search, text.as_bytes()).unwrap()
+        move |text| searches.test(&search, text.as_bytes()).unwrap()
     }
 
     #[test]
@@ -397,22 +389,52 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pattern_needs_is_never_too_much() {
-        for (pattern, want) in [
-            (r"\bNikto\b", Some("Nikto")),
-            ("colou?r", Some("colo")),
-            ("abcd+", Some("abcd")),
-            ("abcx*defgh", Some("defgh")),
-            ("abc[0-9]de", Some("abc")),
-            ("abc[]]de", None),
-            ("(?i)abcd", None),
-            ("abcd|x", None),
-            ("abcd{0,1}", None),
-            (r"\x41bcd", None),
-            ("ab", None),
+    fn letters_beyond_ascii_hide_nothing() {
+        use SearchTest::Regexp;
+        for (text, want) in [
+            ("\u{e4} SQLMAP", true),
+            ("\u{17f}qlmap", true),
+            ("nu\u{212a}e", true),
+            ("\u{e4} qlmap", false),
         ] {
-            let got = needs(pattern.as_bytes());
-            assert_eq!(got.as_deref(), want.map(str::as_bytes), "{pattern}");
+            let got = test(
+                "(?i)sqlmap\n(?i)nuke",
+                Regexp,
+                Case::Exact,
+                Case::Exact,
+                text,
+            );
+            assert_eq!(got, want, "{text}");
         }
+    }
+
+    #[test]
+    fn patterns_that_ever_match_are_found_on_random_texts() {
+        // The same lines asked one by one, without the words in front of them.
+        let lines = "(?i)\\bunion\\b[\\s+]+select\n['\"]\\s*(?:or|and)\\s\n/(v[23]|thumb[a-z]*)/\n<\\s*img\n^ab?c$";
+        let alone: Vec<Regex> = lines
+            .lines()
+            .map(|line| go_regex::compile(line.as_bytes()).unwrap())
+            .collect();
+        let pieces = [
+            "union", "SELECT", "+", " ", "'", "or", "/v2/", "/thumb", "s/", "<", "img", "a", "b",
+            "c", "\u{17f}",
+        ];
+        let tested = tester(lines, SearchTest::Regexp, Case::Exact, Case::Exact);
+        let mut state = 7_u64;
+        let mut hits = 0;
+        for _ in 0..5_000 {
+            let mut text = String::new();
+            for _ in 0..6 {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                text += pieces[(state >> 33) as usize % pieces.len()];
+                let want = alone.iter().any(|regex| regex.is_match(text.as_bytes()));
+                assert_eq!(tested(&text), want, "{text}");
+                hits += u32::from(want);
+            }
+        }
+        assert!(hits > 1_000, "the texts are not empty of matches: {hits}");
     }
 }

@@ -9,7 +9,7 @@ use vocab::Scope;
 
 use super::env::Ground;
 use super::queue::Test;
-use super::scenario::{Key, Scenario};
+use super::scenario::{Key, Numbers, Scenario};
 use super::sieve::Sieve;
 use super::{Keeps, Options, Program};
 use crate::bucket::{Bayes, BayesCondition, BucketKind, BucketSpec, QueueTest, ScopeRule};
@@ -48,8 +48,9 @@ impl Program {
         let mut scenarios = Vec::new();
         let mut waiting = Vec::new();
         let mut keeps = Keeps::default();
+        let mut numbers = Numbers::default();
         for document in &rules.scenarios {
-            if let Ok((scenario, tests)) = scenario(&mut compiler, document) {
+            if let Ok((scenario, tests)) = scenario(&mut compiler, document, &mut numbers) {
                 keeps.read_by(document);
                 scenarios.push(scenario);
                 waiting.push((document, tests));
@@ -64,7 +65,7 @@ impl Program {
         let program = Self {
             stamps: ground.slots.is_read(slot::META_TIMESTAMP),
             sieve: Sieve::new(
-                scenarios.iter().map(|scenario| scenario.filter.need()),
+                scenarios.iter().map(|scenario| scenario.filter.parts()),
                 &ground.data,
             ),
             ground,
@@ -148,6 +149,7 @@ fn ground(
 fn scenario(
     compiler: &mut Compiler<'_>,
     document: &ScenarioDoc,
+    numbers: &mut Numbers,
 ) -> Result<(Scenario, Tests), crate::parse::Unusable> {
     compiler.file.clone_from(&document.file);
     let mut key = |text: &Option<Text>| -> Result<Option<Key>, crate::parse::Unusable> {
@@ -155,10 +157,7 @@ fn scenario(
             return Ok(None);
         };
         let expression = compiler.expression(text, Type::Any)?;
-        Ok(Some(match expression.as_slot() {
-            Some(slot) if expression.ty() == Type::Text => Key::Slot(slot),
-            _ => Key::Expression(expression),
-        }))
+        Ok(Some(Key::new(expression, numbers)))
     };
     let group = key(&document.groupby)?;
     let distinct = key(&document.distinct)?;

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use expr::{DataSearch, Effect, Env, EvalError, Missing, Question, SlotId, Unanswered, Value};
+use expr::{
+    DataSearch, Effect, Env, EvalError, Expr, Missing, Question, SlotId, Unanswered, Value,
+};
 use vocab::Timestamp;
 
 use crate::data::{DataSet, Searches, Table};
@@ -187,6 +189,26 @@ impl Env for EventEnv<'_> {
 static NOTHING: expr::Fields = expr::Fields::new(Missing::Nil);
 
 impl EventEnv<'_> {
+    /// The answer of a condition that rests on one text alone, asked once as long as
+    /// its place in the memo is not taken by another.
+    pub(crate) fn remembered(
+        &self,
+        number: u32,
+        slot: SlotId,
+        side: &Expr,
+    ) -> Result<bool, EvalError> {
+        // Searches in data files are remembered by themselves, under small numbers.
+        let number = u32::MAX - number;
+        let text = self.event.text(slot);
+        let known = self.memo.borrow_mut().get(number, text);
+        if let Some(answer) = known {
+            return Ok(answer);
+        }
+        let answer = side.truth(self)?;
+        self.memo.borrow_mut().put(number, text, answer);
+        Ok(answer)
+    }
+
     fn unmarshal(&mut self, key: &[u8], data: expr::Data, merge: bool) {
         use expr::{Data, Fields};
         let all = self

@@ -1,5 +1,7 @@
 //! Scenarios as the program asks them.
 
+use std::collections::HashMap;
+
 use expr::{EvalError, Expr, SlotId, Type};
 
 use super::env::EventEnv;
@@ -18,11 +20,36 @@ pub(crate) struct Scenario {
     pub(crate) scope: Option<Expr>,
 }
 
-/// An expression that yields a text; most are a field and nothing else.
+/// An expression that yields a text.
 #[derive(Debug)]
-pub(crate) enum Key {
-    Slot(SlotId),
-    Expression(Expr),
+pub(crate) struct Key {
+    expression: Expr,
+    /// The slot, where it is a field and nothing else.
+    slot: Option<SlotId>,
+    /// Scenarios with the same expression share a number, and so one hash an event.
+    number: usize,
+}
+
+/// Numbers for the keys of a program.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers(HashMap<String, usize>);
+
+/// What was hashed of an event so far, by the numbers of keys.
+#[derive(Debug, Default)]
+pub(crate) struct Hashes {
+    groups: Vec<Option<u128>>,
+    distincts: Vec<Option<u64>>,
+}
+
+/// What is the same for all pours of an event.
+#[derive(Debug)]
+pub(crate) struct Pouring<'p> {
+    /// Stands for the source address while buckets are told apart: the /64 of a live
+    /// IPv6 source.
+    pub(crate) group: Option<&'p [u8]>,
+    pub(crate) seed: Seed,
+    pub(crate) hashes: &'p mut Hashes,
+    pub(crate) explain: bool,
 }
 
 /// What a pour was made of, for `explain`.
@@ -32,66 +59,79 @@ pub(crate) struct Values {
     pub(crate) distinct: Option<String>,
 }
 
+impl Hashes {
+    /// Forgets all, for another event or a changed one.
+    pub(crate) fn forget(&mut self) {
+        self.groups.clear();
+        self.distincts.clear();
+    }
+}
+
+fn known<T: Copy>(hashes: &[Option<T>], number: usize) -> Option<T> {
+    hashes.get(number).copied().flatten()
+}
+
+fn remember<T: Copy>(hashes: &mut Vec<Option<T>>, number: usize, hash: T) {
+    if hashes.len() <= number {
+        hashes.resize(number + 1, None);
+    }
+    if let Some(place) = hashes.get_mut(number) {
+        *place = Some(hash);
+    }
+}
+
 impl Key {
+    pub(crate) fn new(expression: Expr, numbers: &mut Numbers) -> Self {
+        let fresh = numbers.0.len();
+        let number = *numbers
+            .0
+            .entry(expression.source().to_owned())
+            .or_insert(fresh);
+        Self {
+            slot: expression
+                .as_slot()
+                .filter(|_| expression.ty() == Type::Text),
+            expression,
+            number,
+        }
+    }
+
     fn with<T>(
         &self,
         env: &mut EventEnv<'_>,
         take: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, EvalError> {
-        match self {
-            Self::Slot(slot) => Ok(take(env.event.text(*slot))),
-            Self::Expression(expression) => {
-                if expression.is_pure() && expression.ty() == Type::Text {
-                    return expression.text(env).map(|text| take(&text));
-                }
-                let mut bytes = Vec::new();
-                if evaluate(expression, env, &mut bytes)? {
-                    return Ok(take(&bytes));
-                }
-                Err(EvalError::Type {
-                    operation: "groupby",
-                    found: "something that is no text",
-                })
-            }
+        if let Some(slot) = self.slot {
+            return Ok(take(env.event.text(slot)));
         }
+        if self.expression.is_pure() && self.expression.ty() == Type::Text {
+            return self.expression.text(env).map(|text| take(&text));
+        }
+        let mut bytes = Vec::new();
+        if evaluate(&self.expression, env, &mut bytes)? {
+            return Ok(take(&bytes));
+        }
+        Err(EvalError::Type {
+            operation: "groupby",
+            found: "something that is no text",
+        })
     }
 }
 
 impl Scenario {
-    /// What the event says to this scenario's buckets. `group` stands for the source
-    /// address while buckets are told apart: the /64 of a live IPv6 source.
+    /// What the event says to this scenario's buckets.
     pub(crate) fn pour(
         &self,
         at: usize,
         env: &mut EventEnv<'_>,
-        group: &Option<Vec<u8>>,
-        seed: Seed,
-        explain: bool,
+        pouring: &mut Pouring<'_>,
     ) -> (Result<Pour, EvalError>, Values) {
         let mut values = Values::default();
-        let swapped = group
+        let key = self.group_hash(env, pouring, &mut values);
+        let distinct = self
+            .distinct
             .as_ref()
-            .map(|group| env.event.swap(slot::META_SOURCE_IP, group));
-        let key = match &self.group {
-            None => Ok(seed.key(b"")),
-            Some(key) => key.with(env, |bytes| {
-                if explain {
-                    values.group = Some(text(bytes));
-                }
-                seed.key(bytes)
-            }),
-        };
-        if let Some(swapped) = swapped {
-            env.event.put_back(slot::META_SOURCE_IP, swapped);
-        }
-        let distinct = self.distinct.as_ref().map(|key| {
-            key.with(env, |bytes| {
-                if explain {
-                    values.distinct = Some(text(bytes));
-                }
-                seed.distinct(bytes)
-            })
-        });
+            .map(|key| distinct_hash(key, env, pouring, &mut values));
         let cancel = self.cancel.as_ref().map(|cancel| cancel.run_truth(env));
         let pour = || {
             Ok(Pour {
@@ -106,9 +146,63 @@ impl Scenario {
         (pour(), values)
     }
 
+    fn group_hash(
+        &self,
+        env: &mut EventEnv<'_>,
+        pouring: &mut Pouring<'_>,
+        values: &mut Values,
+    ) -> Result<u128, EvalError> {
+        let Some(key) = &self.group else {
+            return Ok(pouring.seed.key(b""));
+        };
+        if let (Some(hash), false) = (known(&pouring.hashes.groups, key.number), pouring.explain) {
+            return Ok(hash);
+        }
+        let swapped = pouring
+            .group
+            .map(|group| env.event.swap(slot::META_SOURCE_IP, group));
+        let hash = key.with(env, |bytes| {
+            if pouring.explain {
+                values.group = Some(text(bytes));
+            }
+            pouring.seed.key(bytes)
+        });
+        if let Some(swapped) = swapped {
+            env.event.put_back(slot::META_SOURCE_IP, swapped);
+        }
+        if let (Ok(hash), true) = (&hash, key.expression.is_pure()) {
+            remember(&mut pouring.hashes.groups, key.number, *hash);
+        }
+        hash
+    }
+
     pub(crate) fn scope_value(&self, env: &mut EventEnv<'_>) -> Option<Box<str>> {
         let mut bytes = Vec::new();
         let known = evaluate(self.scope.as_ref()?, env, &mut bytes).ok()?;
         (known && !bytes.is_empty()).then(|| text(&bytes).into_boxed_str())
     }
+}
+
+fn distinct_hash(
+    key: &Key,
+    env: &mut EventEnv<'_>,
+    pouring: &mut Pouring<'_>,
+    values: &mut Values,
+) -> Result<u64, EvalError> {
+    if let (Some(hash), false) = (
+        known(&pouring.hashes.distincts, key.number),
+        pouring.explain,
+    ) {
+        return Ok(hash);
+    }
+    let hash = key.with(env, |bytes| {
+        if pouring.explain {
+            values.distinct = Some(text(bytes));
+        }
+        pouring.seed.distinct(bytes)
+    });
+    if let (Ok(hash), true) = (&hash, key.expression.is_pure()) {
+        remember(&mut pouring.hashes.distincts, key.number, *hash);
+    }
+    hash
 }

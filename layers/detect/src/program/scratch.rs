@@ -6,6 +6,7 @@ use vocab::{ClientAddr, Timestamp};
 
 use super::Program;
 use super::env::Memo;
+use super::scenario::Hashes;
 use super::sieve::Chosen;
 use crate::bucket::{Keeper, Kept, Occurrence, Pour, ScenarioId, Seed};
 use crate::event::{Event, Slots, Space, slot};
@@ -30,6 +31,7 @@ pub struct Scratch {
     pub(crate) rooms: Rooms,
     pub(crate) pours: Vec<Pour>,
     pub(crate) chosen: Chosen,
+    pub(crate) hashes: Hashes,
     pub(crate) text: Vec<u8>,
     pub(crate) seed: Seed,
     /// What stands for the source address in group keys, where it is not itself.
@@ -51,6 +53,7 @@ impl Scratch {
             rooms: Rooms::default(),
             pours: Vec::new(),
             chosen: Chosen::default(),
+            hashes: Hashes::default(),
             text: Vec::new(),
             seed,
             group: None,

@@ -3,18 +3,19 @@
 //! For: asking few filters instead of all. Every filter says what must hold for it to
 //! be true ([`Need`]); the words of all of them are looked for in one pass over each
 //! field. A scenario's condition is a row of clauses, each a set of facts of which one
-//! must hold. Refuses: to drop a filter that would fail or change the event; `Need`
+//! must hold. What the facts have proven is not asked again: the sides of a filter that
+//! are facts, and those that deny a word that is not there. Refuses: to drop a filter that would fail or change the event; `Need`
 //! promises that. Assumes: facts are cheap; conditions that would need too many are
 //! weakened, which lets more scenarios through and none fewer.
 
 use aho_corasick::automaton::Automaton;
 use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind};
-use expr::{DataSearch, Need, SearchTest, SlotId};
+use expr::{DataSearch, Expr, Need, Part, SearchTest, SlotId};
 
 use super::scenario::Scenario;
 use crate::data::{DataSet, cased, needs};
-use crate::event::Event;
+use crate::event::{Event, slot};
 
 /// How many lines of a data file are looked for by the sieve.
 const LINES: usize = 256;
@@ -22,6 +23,12 @@ const LINES: usize = 256;
 const FACTS: usize = 2_048;
 /// How many clauses one scenario has at most.
 const CLAUSES: usize = 8;
+/// Fields that say the same in one request after the other.
+const REPEATED: [SlotId; 3] = [
+    slot::META_HTTP_USER_AGENT,
+    slot::PARSED_USER_AGENT,
+    slot::META_TARGET_FQDN,
+];
 
 /// Which scenarios an event can matter to.
 #[derive(Debug, Default)]
@@ -31,7 +38,19 @@ pub(crate) struct Sieve {
     words: Vec<Words>,
     /// The conditions of each scenario, in order.
     conditions: Vec<Vec<Clause>>,
+    /// What is left to ask of each scenario that was chosen, in order.
+    rests: Vec<Box<[Rest]>>,
     facts: usize,
+}
+
+/// A side of a filter that facts do not settle.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    pub(crate) side: Expr,
+    /// It is true where not all of these hold; nothing is known when there are none.
+    denied: Vec<Clause>,
+    /// Its number, and the text on which alone its answer rests.
+    pub(crate) remembered: Option<(u32, SlotId)>,
 }
 
 /// A field, texts of which it must be one, and the fact that this is.
@@ -70,29 +89,36 @@ impl Chosen {
         let at = *self.scenarios.get(place)? as usize;
         Some((at, scenarios.get(at)?))
     }
+
+    /// Whether the facts already say that a side is true.
+    pub(crate) fn settles(&self, rest: &Rest) -> bool {
+        !rest.denied.iter().all(|clause| clause.holds(&self.facts))
+    }
 }
 
 impl Sieve {
-    /// A sieve for the needs of scenarios, in their order.
-    pub(crate) fn new(wants: impl Iterator<Item = Need>, data: &DataSet) -> Self {
+    /// A sieve for the sides of scenarios' filters, in their order.
+    pub(crate) fn new(filters: impl Iterator<Item = Vec<Part>>, data: &DataSet) -> Self {
         let mut builder = Builder {
             data,
             texts: Vec::new(),
             words: Vec::new(),
             facts: 0,
+            remembered: 0,
         };
-        let conditions: Vec<Vec<Facts>> = wants.map(|need| builder.clauses(&need)).collect();
-        let conditions = conditions.into_iter().map(|clauses| {
-            let mut clauses: Vec<Clause> = clauses.into_iter().map(Clause::new).collect();
-            clauses.truncate(CLAUSES);
-            clauses
-        });
+        let (conditions, rests) = filters.map(|parts| builder.filter(parts)).unzip();
         Self {
-            conditions: conditions.collect(),
+            conditions,
+            rests,
             texts: builder.texts,
             words: builder.words.into_iter().map(WordList::build).collect(),
             facts: builder.facts,
         }
+    }
+
+    /// What is left to ask of a scenario that was chosen by its facts.
+    pub(crate) fn rest(&self, at: usize) -> &[Rest] {
+        self.rests.get(at).map_or(&[], |rest| rest)
     }
 
     /// Chooses the scenarios that `event` can matter to; every one for `all`.
@@ -204,9 +230,54 @@ struct Builder<'d> {
     texts: Vec<TextFact>,
     words: Vec<WordList>,
     facts: usize,
+    remembered: u32,
 }
 
 impl Builder<'_> {
+    /// What must hold for a scenario to be asked, and what is left to ask then.
+    fn filter(&mut self, parts: Vec<Part>) -> (Vec<Clause>, Box<[Rest]>) {
+        let mut all: Vec<Facts> = Vec::new();
+        let mut rests = Vec::new();
+        // Behind a side that may fail, nothing spares asking it.
+        let mut harmless = true;
+        for part in parts {
+            let mut proven = part.exact && harmless;
+            if harmless {
+                let clauses = self.clauses(&part.need);
+                proven &= clauses.len() == 1;
+                for clause in clauses {
+                    let known = all.contains(&clause);
+                    if !known && all.len() < CLAUSES {
+                        all.push(clause);
+                    } else if !known {
+                        proven = false;
+                    }
+                }
+            }
+            harmless &= part.harmless;
+            if !proven {
+                rests.push(self.rest(part));
+            }
+        }
+        (all.into_iter().map(Clause::new).collect(), rests.into())
+    }
+
+    fn rest(&mut self, part: Part) -> Rest {
+        let denied = part.denies.map(|need| self.clauses(&need));
+        let remembered = part.searches.filter(|slot| REPEATED.contains(slot));
+        self.remembered += 1;
+        Rest {
+            side: part.expr,
+            denied: denied
+                .unwrap_or_default()
+                .into_iter()
+                .take(CLAUSES)
+                .map(Clause::new)
+                .collect(),
+            remembered: remembered.map(|slot| (self.remembered, slot)),
+        }
+    }
+
     /// The clauses that all hold when a need does; none where nothing is known.
     fn clauses(&mut self, need: &Need) -> Vec<Facts> {
         match need {
@@ -353,14 +424,16 @@ impl Builder<'_> {
         }
         let mut facts = Facts::new();
         for line in file.lines.iter() {
-            let word = match search.test {
+            let words = match search.test {
                 SearchTest::Regexp => needs(line)?,
-                _ => cased(search.line_case, line).into_owned(),
+                _ => vec![cased(search.line_case, line).into_owned().into()],
             };
-            if word.is_empty() || !word.is_ascii() {
-                return None;
+            for word in words {
+                if word.is_empty() || !word.is_ascii() {
+                    return None;
+                }
+                facts.push(self.word(slot, &word)?);
             }
-            facts.push(self.word(slot, &word)?);
         }
         facts.sort_unstable();
         facts.dedup();
@@ -371,7 +444,7 @@ impl Builder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Slots, Space};
+    use crate::event::{EventSchema, Slots, Space};
     use crate::rules::DataKind;
 
     #[test]
@@ -405,7 +478,25 @@ mod tests {
                 Need::All(vec![http(), Need::Contains(path, text("/b/"))]),
             ]),
         ];
-        let sieve = Sieve::new(wants.into_iter(), &data);
+        let mut schema_slots = slots.clone();
+        let nothing = expr::compile(
+            "true",
+            &mut EventSchema::new(&mut schema_slots),
+            expr::Type::Bool,
+        );
+        let parts = wants.into_iter().map(|need| {
+            vec![Part {
+                expr: nothing.clone().unwrap(),
+                exact: matches!(need, Need::OneOf(..)),
+                need,
+                denies: None,
+                harmless: true,
+                searches: None,
+            }]
+        });
+        let sieve = Sieve::new(parts, &data);
+        assert!(sieve.rest(2).is_empty(), "what is a fact is not asked");
+        assert_eq!(sieve.rest(3).len(), 1);
         let mut event = Event::new(&slots);
         let mut chosen = Chosen::default();
         let mut ask = |kind_text: &str, path_text: &str| {

@@ -18,6 +18,7 @@ use vocab::{Alert, ClientAddr, HttpEvent, Timestamp};
 
 mod attacks;
 mod ordinary;
+mod pruned;
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
