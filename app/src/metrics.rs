@@ -134,8 +134,48 @@ fn text(daemon: &Daemon) -> String {
         "Connections that ended in a defect",
         stats.panics,
     );
+    sessions(daemon, &mut page);
     decisions(daemon, &mut page);
     page.0
+}
+
+/// What upstreams taught about who is logged in.
+fn sessions(daemon: &Daemon, page: &mut Page) {
+    let known = daemon.sessions();
+    for (name, help, value) in [
+        (
+            "gate_sessions_accepted_total",
+            "Credentials that opened a protected page",
+            known.accepted,
+        ),
+        (
+            "gate_sessions_pages_total",
+            "Pages found to be protected",
+            known.protected,
+        ),
+        (
+            "gate_sessions_void_total",
+            "Credentials that were denied",
+            known.voided,
+        ),
+        (
+            "gate_sessions_shared_total",
+            "Credentials used by too many clients",
+            known.shared,
+        ),
+        (
+            "gate_sessions_over_budget_total",
+            "Failing answers to sessions that counted all the same",
+            known.over_budget,
+        ),
+        (
+            "gate_sessions_forgotten_total",
+            "What was forgotten early or not taken in",
+            known.forgotten,
+        ),
+    ] {
+        page.count(name, help, value);
+    }
 }
 
 /// What detection, the book and the store did.

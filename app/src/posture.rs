@@ -124,9 +124,23 @@ fn edge(daemon: &Daemon) -> Vec<ControlView> {
                 daemon.stats().refused_limit
             ),
         ),
+        sessions(daemon),
         confinement(daemon),
         helper(daemon),
     ]
+}
+
+fn sessions(daemon: &Daemon) -> ControlView {
+    let known = daemon.sessions();
+    seen(
+        "edge.sessions",
+        "Spares whoever is logged in the rules that judge by numbers",
+        State::Holds,
+        format!(
+            "{} credentials accepted on {} protected pages; {} void, {} shared, {} answers over budget.",
+            known.accepted, known.protected, known.voided, known.shared, known.over_budget
+        ),
+    )
 }
 
 fn confinement(daemon: &Daemon) -> ControlView {

@@ -239,6 +239,12 @@ impl Daemon {
         pause
     }
 
+    /// What upstreams taught about who is logged in.
+    #[must_use]
+    pub fn sessions(&self) -> gate::SessionCounters {
+        self.gate.sessions().counters()
+    }
+
     /// Enforces again.
     pub fn resume(&self) {
         self.gate.resume();

@@ -49,8 +49,8 @@ pub struct HttpEvent<'a> {
     pub tls: bool,
     /// Correlates this event with the access log and with what the client was told.
     pub request_id: u64,
-    /// Whether the request carries an application session (a cookie or a
-    /// credential the upstream accepted before); such sources are exempt from volume rules.
+    /// Whether the request carries an application session (a cookie or a credential
+    /// that the upstream accepted before); it counts for no rule that judges by numbers.
     pub session: bool,
 }
 

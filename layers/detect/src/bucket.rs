@@ -229,15 +229,21 @@ impl BucketSpec {
     }
 
     /// Whether requests that carry an application session do not count: rules that
-    /// judge by numbers (label `volume`), but for those against guessing passwords,
-    /// since whoever guesses may hold a session too.
+    /// judge by numbers, but for those against guessing passwords, since whoever
+    /// guesses may hold a session too. By numbers judges what says so (label `volume`,
+    /// as our own rules do), and of the hub, whose rules have no such label, what it
+    /// calls crawling or denial of service, and its count of pages that are not there.
     #[must_use]
     pub fn spares_sessions(&self) -> bool {
         let label = |key: &str| {
             let found = self.labels.iter().find(|(name, _)| name == key);
             found.map_or("", |(_, value)| value.as_str())
         };
-        label("volume") == "true" && !label("behavior").ends_with(":bruteforce")
+        let behavior = label("behavior");
+        let by_numbers = label("volume") == "true"
+            || matches!(behavior, "http:crawl" | "http:dos")
+            || self.name == "crowdsecurity/http-probing";
+        by_numbers && !behavior.ends_with("bruteforce")
     }
 
     /// How long a bucket lives after its last event.

@@ -131,6 +131,7 @@ fn decide(
     };
     visitor.line.enforced.set(route.enforces);
     story.site = Some(Arc::clone(route));
+    story.session = crate::session::carried(visitor, request, story);
     let facts = gate::Facts {
         site: &route.site.policy,
         client: story.client,
@@ -146,7 +147,7 @@ fn decide(
         ambiguous_path: flags.ambiguous_path(),
         version: request.version().number(),
         is_tls: visitor.tls,
-        session: false,
+        session: story.session,
     };
     match visitor.core.shared.gate.judge(&facts, story.started) {
         gate::Verdict::Pass { observed } => {

@@ -37,7 +37,7 @@
 //! | `tunnel` | after an upgrade |
 //! | `upstream` | pool, health, connect |
 //! | `forward`, `answer` | the head towards the upstream; our own answers |
-//! | `client` | whom a request comes from |
+//! | `client`, `session` | whom a request comes from, and whether they are logged in |
 //! | `introduction` | whom a connection comes from, by the PROXY protocol |
 //! | `route` | which site answers |
 //! | `registry` | open connections, deadlines, bans |
@@ -66,6 +66,7 @@ mod pump;
 mod registry;
 mod relay;
 mod route;
+mod session;
 mod story;
 mod tunnel;
 mod turn;

@@ -23,6 +23,8 @@ pub(crate) struct Story<'a> {
     referer: Cow<'a, str>,
     version: Version,
     pub(crate) site: Option<Arc<Route>>,
+    /// Whether it carries a session that the upstream accepted.
+    pub(crate) session: bool,
     pub(crate) status: u16,
     pub(crate) sent: u64,
     pub(crate) received: u64,
@@ -62,6 +64,7 @@ impl<'a> Story<'a> {
             referer: text(wire::HeaderId::Referer),
             version: request.version(),
             site: None,
+            session: false,
             status: 0,
             sent: 0,
             received: head_bytes as u64,
@@ -70,7 +73,7 @@ impl<'a> Story<'a> {
         }
     }
 
-    fn site_name(&self) -> &str {
+    pub(crate) fn site_name(&self) -> &str {
         self.site.as_ref().map_or("", |route| &route.site.name)
     }
 
@@ -127,7 +130,7 @@ impl<'a> Story<'a> {
                 body_bytes,
                 tls: visitor.tls,
                 request_id: self.id,
-                session: false,
+                session: self.session,
             },
         );
     }

@@ -384,6 +384,7 @@ async fn exchange(
         && request.persistent()
         && towards != BodyFraming::UntilClose
         && !core.draining.get();
+    story.session = crate::session::learn(visitor, request, &response, story);
     story.answered(visitor, status, body_bytes);
 
     write_head(

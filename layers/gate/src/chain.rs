@@ -18,8 +18,8 @@ use vocab::{ClientAddr, DecisionId, PeerAddr, RefusedBy, Timestamp, net::is_loca
 
 use crate::connections::TooMany;
 use crate::{
-    Admission, ConnectionTable, Facts, Observed, Pace, Rate, RateTable, Refusal, Rule, Settings,
-    SitePolicy, Verdict, sanity,
+    Admission, ConnectionTable, Facts, Observed, Pace, Rate, RateTable, Refusal, Rule, Sessions,
+    Settings, SitePolicy, Verdict, sanity,
 };
 
 /// How many clients the tables hold: 512 KiB each, far more than a small host's visitors at once.
@@ -28,6 +28,8 @@ const CLIENTS: usize = 1 << 16;
 /// Spaces of the rate table beside the sites' own numbers, which are 32 bits.
 const NEW_CONNECTIONS: u64 = 1 << 32;
 const THROTTLED: u64 = 2 << 32;
+/// What sessions may do, added to a site's number: beside what strangers at the same address may.
+const SESSIONS: u64 = 3 << 32;
 
 /// One gate for the whole process; all cores share it.
 #[derive(Debug)]
@@ -38,6 +40,7 @@ pub struct Gate {
     paused_until: AtomicI64,
     rates: RateTable,
     connections: Arc<ConnectionTable>,
+    sessions: Sessions,
     refused_by_book: AtomicU64,
     refused_by_limit: AtomicU64,
     refused_by_rule: AtomicU64,
@@ -109,6 +112,7 @@ impl Gate {
             paused_until: AtomicI64::new(i64::MIN),
             rates: RateTable::new(CLIENTS),
             connections: Arc::new(ConnectionTable::new(CLIENTS)),
+            sessions: Sessions::default(),
             refused_by_book: AtomicU64::new(0),
             refused_by_limit: AtomicU64::new(0),
             refused_by_rule: AtomicU64::new(0),
@@ -214,6 +218,12 @@ impl Gate {
     #[must_use]
     pub fn is_paused(&self, now: Timestamp) -> bool {
         now.unix_nanos() < self.paused_until.load(Relaxed)
+    }
+
+    /// What upstreams taught about sessions, for whoever fills in [`Facts::session`].
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// What it counted since its start.
@@ -330,10 +340,13 @@ impl Case<'_> {
         let Some(rate) = site.requests.or(self.settings.requests) else {
             return Link::NotMine;
         };
-        if self.facts.session {
-            return Link::NotMine;
-        }
-        match self.count(u64::from(site.number), rate) {
+        // Whoever is logged in has more to do here, but a session is no pass for a flood.
+        let (space, rate) = if self.facts.session {
+            (SESSIONS, rate.tenfold())
+        } else {
+            (0, rate)
+        };
+        match self.count(space + u64::from(site.number), rate) {
             Pace::Within => Link::GoOn,
             Pace::Over { retry_after } => {
                 let refusal = too_fast("limit.requests", RefusedBy::Limit, retry_after, None);

@@ -87,6 +87,6 @@ pub struct Facts<'a> {
     /// Whether the client spoke TLS to us.
     pub is_tls: bool,
     /// Whether the request carries an application session that the upstream accepted before
-    /// ([`vocab::HttpEvent::session`]); such requests are exempt from volume rules.
+    /// ([`crate::Sessions::carried`]); such requests have ten times the rate.
     pub session: bool,
 }

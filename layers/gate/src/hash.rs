@@ -46,6 +46,12 @@ impl Seed {
         let sum = pairs.iter().fold(text.len() as u64 ^ second, mix);
         fold(mix(sum, &last), first)
     }
+
+    /// One hash of two, not the same when they change places.
+    pub(crate) fn join(&self, one: u64, other: u64) -> u64 {
+        let [first, second] = self.text;
+        fold(one ^ first, other ^ second)
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "takes a number apart")]

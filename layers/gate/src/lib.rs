@@ -6,6 +6,7 @@
 //! ```text
 //! gate.admit_connection(peer, trusted, now) -> Admission::{Accept(ConnectionGuard) | Refuse(Refusal)}
 //! gate.judge(&Facts { … }, now)             -> Verdict::{Pass { observed } | Refuse(Refusal)}
+//! sessions.carried(&Whereabouts, &Credentials, now) -> bool     sessions.learn(.., &Answered, ..)
 //! gate.replace(settings)   gate.pause(until)   gate.resume()   gate.counters()
 //! ```
 //!
@@ -16,6 +17,7 @@
 //! | [`verdict`] | [`Verdict`], [`Refusal`], [`Rule`], [`Observed`]: what comes of it |
 //! | [`settings`] | [`Settings`]: limits and lists, replaced whole on reload |
 //! | [`rate`] | [`Rate`], [`RateTable`]: GCRA in a fixed table |
+//! | [`sessions`] | [`Sessions`]: what upstreams taught about who is logged in |
 //! | [`connections`] | [`ConnectionTable`], [`ConnectionGuard`]: concurrent connections |
 //! | [`tools`] | [`Tools`]: attack tools by their user agent |
 //! | [`sanity`] | requests that no ordinary client sends |
@@ -28,6 +30,7 @@ pub mod connections;
 pub mod facts;
 pub mod rate;
 pub mod sanity;
+pub mod sessions;
 pub mod settings;
 pub mod tools;
 pub mod verdict;
@@ -38,6 +41,7 @@ pub use chain::{Counters, Gate};
 pub use connections::{ConnectionGuard, ConnectionTable};
 pub use facts::{Facts, Mode, SitePolicy};
 pub use rate::{Pace, Rate, RateTable};
+pub use sessions::{Answered, Credentials, SessionCounters, Sessions, Whereabouts};
 pub use settings::{ConnectionLimits, Settings};
 pub use tools::{Tools, ToolsFault};
 pub use verdict::{Admission, Observed, Refusal, Rule, Verdict};

@@ -224,7 +224,7 @@ impl<'a> Headers<'a> {
     }
 
     /// The values of all lines with this known name, in order.
-    pub fn all(&self, id: HeaderId) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn all(&self, id: HeaderId) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let lines = if self.index.seen.has(id) {
             self.index.slots.as_slice()
         } else {

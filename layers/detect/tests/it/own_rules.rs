@@ -287,6 +287,37 @@ fn numbers_do_not_count_within_a_session_but_guesses_do() {
 }
 
 #[test]
+fn rules_of_the_hub_without_our_label_spare_sessions_where_they_judge_by_numbers() {
+    for (name, behavior, want) in [
+        ("crowdsecurity/http-crawl-non_statics", "http:crawl", true),
+        ("crowdsecurity/http-dos-swithcing-ua", "http:dos", true),
+        ("crowdsecurity/http-probing", "http:scan", true),
+        // DENY: told by what is asked for, not by how much
+        ("crowdsecurity/http-bad-user-agent", "http:scan", false),
+        ("crowdsecurity/http-sensitive-files", "http:scan", false),
+        (
+            "crowdsecurity/http-path-traversal-probing",
+            "http:exploit",
+            false,
+        ),
+        // DENY: guessing
+        ("LePresidente/http-generic-401-bf", "http:bruteforce", false),
+        (
+            "crowdsecurity/http-bf-wordpress_bf",
+            "http:bruteforce",
+            false,
+        ),
+    ] {
+        let mut spec = detect::bucket::BucketSpec::trigger(name, "");
+        spec.labels = vec![("behavior".to_owned(), behavior.to_owned())];
+        assert_eq!(spec.spares_sessions(), want, "{name}");
+        spec.labels.push(("volume".to_owned(), "true".to_owned()));
+        let guesses = behavior == "http:bruteforce";
+        assert_eq!(spec.spares_sessions(), !guesses, "{name}");
+    }
+}
+
+#[test]
 fn every_scenario_says_what_it_needs_to_say() {
     for spec in live_program().specs().iter() {
         let label = |key: &str| {

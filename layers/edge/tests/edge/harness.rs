@@ -57,6 +57,7 @@ pub(crate) struct TestEdge {
     pub(crate) tls: SocketAddr,
     pub(crate) seen: Arc<Recorder>,
     pub(crate) book: Arc<book::Published>,
+    pub(crate) gate: Arc<gate::Gate>,
 }
 
 /// What a test changes about the usual edge.
@@ -113,7 +114,7 @@ impl Setup {
                 },
             ],
             Deps {
-                gate,
+                gate: Arc::clone(&gate),
                 observer: Arc::clone(&seen) as Arc<dyn Observer>,
                 access_log: self.log,
                 certificates: self.certificates,
@@ -127,6 +128,7 @@ impl Setup {
             tls: tls_at,
             seen,
             book,
+            gate,
         }
     }
 }

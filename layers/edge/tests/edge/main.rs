@@ -12,5 +12,6 @@ mod living;
 mod proxying;
 #[cfg(test)]
 mod second;
+mod sessions;
 #[cfg(test)]
 mod tls;

@@ -139,7 +139,7 @@ fn volume_is_observed_at_first_and_enforced_later_or_when_asked() {
         (Mode::Default, 499, false, "pass observing limit.requests"),
         (Mode::Default, 500, false, "429 limit.requests"), // DENY
         (Mode::Enforce, 0, false, "429 limit.requests"),   // DENY
-        (Mode::Enforce, 0, true, "pass"),                  // sessions are exempt
+        (Mode::Enforce, 0, true, "pass"),                  // sessions have more
     ] {
         let (_, gate) = gate(settings());
         let site = site(mode);
@@ -154,6 +154,42 @@ fn volume_is_observed_at_first_and_enforced_later_or_when_asked() {
             "{mode:?} {seconds}"
         );
     }
+}
+
+#[test]
+fn a_session_has_ten_times_the_rate_beside_what_strangers_there_have() {
+    let (_, gate) = gate(settings());
+    let site = site(Mode::Enforce);
+    let session = Facts {
+        session: true,
+        ..facts(&site, STRANGER)
+    };
+    assert_eq!(judge_many(&gate, &session, at(0), 100), "pass");
+    assert_eq!(
+        judge_many(&gate, &session, at(0), 1),
+        "429 limit.requests",
+        "DENY a flood by whoever is logged in"
+    );
+    let stranger = facts(&site, STRANGER);
+    assert_eq!(judge_many(&gate, &stranger, at(0), 10), "pass");
+    let tool = Facts {
+        user_agent: b"sqlmap/1.8",
+        ..session
+    };
+    assert_eq!(
+        judge_many(&gate, &tool, at(100), 1),
+        "403 tool.sqlmap close",
+        "DENY attack tools, logged in or not"
+    );
+    let banned = Facts {
+        session: true,
+        ..facts(&site, BANNED)
+    };
+    assert_eq!(
+        judge_many(&gate, &banned, at(100), 1),
+        "403 book.ban close",
+        "DENY"
+    );
 }
 
 #[test]
