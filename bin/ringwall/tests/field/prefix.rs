@@ -1,6 +1,12 @@
 //! Several attackers of one range slow their neighbours down and never bar them.
 
-use super::*;
+use std::thread;
+use std::time::Duration;
+
+use crate::house::{Field, Mode, PORT, Site, curl};
+use crate::network::{EDGE, inside};
+use crate::support::{json_lines, ringwall, wait_for};
+use crate::{BROWSER, ready};
 
 /// One request that can only mean to use a known hole.
 fn attack(namespace: &str) {
@@ -30,10 +36,10 @@ fn range_decision(field: &Field, range: &str) -> Option<serde_json::Value> {
 
 #[test]
 fn the_innocent_neighbour_of_four_attackers_is_slowed_down_and_not_barred() {
-    if !ready() {
+    if !ready(&[]) {
         return;
     }
-    let mut field = Field::make();
+    let mut field = Field::make(Site::Pages, Mode::Enforce);
     let attackers = [
         "203.0.113.11",
         "203.0.113.22",
@@ -111,10 +117,10 @@ fn the_innocent_neighbour_of_four_attackers_is_slowed_down_and_not_barred() {
 
 #[test]
 fn attackers_beside_the_protected_host_do_not_slow_its_own_range_down() {
-    if !ready() {
+    if !ready(&[]) {
         return;
     }
-    let mut field = Field::make();
+    let mut field = Field::make(Site::Pages, Mode::Enforce);
     for last in [61, 62, 63, 64, 65] {
         let namespace = field.network.stranger(last);
         attack(&namespace);

@@ -259,6 +259,26 @@ fn injections() -> Vec<Attack> {
             "%27%3E%3Cbody%20onload=prompt(1)%3E",
             "<details+open+ontoggle=confirm(1)>",
         ].into_iter().fold(Case::default(), |case, probe| case.get(0.4, format!("/search?q={probe}"), 200))),
+        ("commands broken into a value", "ringwall/http-command-injection", [
+            "%3Benv%3B",
+            "a%29%3Bid%20%3B",
+            "1%0Aenv%3B",
+            "%26set%26",
+            "%7Cwhoami",
+            "a%60sleep+60%60",
+            "$(cat%20/etc/issue)",
+        ].into_iter().fold(Case::default(), |case, probe| case.get(0.4, format!("/item?id={probe}"), 200))),
+        ("pieces of program broken into a value", "ringwall/http-command-injection", [
+            "a%3Bexit%28md5%28%27x%27%29%29%3B%2F%2F",
+            "%27.exit%28md5%28%27x%27%29%29%3B%23",
+            "%22%3Bsystem%28%27id%27%29%3B%23",
+            "%7B%7B7*7%7D%7D",
+            "$%7B7*7%7D",
+            "data%3A%3Bbase64%2CPD9waHA%3D",
+        ].into_iter().fold(Case::default(), |case, probe| case.get(0.4, format!("/item?id={probe}"), 500))),
+        ("commands hidden behind a broken escape", "ringwall/http-command-injection", Case::default().times(8, |case, round| {
+            case.get(0.3, format!("/item?x=%zz&id=;sleep+{round};"), 200)
+        }).times(8, |case, round| case.get(0.3, format!("/item?x=%zz&id=;id;{round}"), 200))),
         ("ways out of the document root", "ringwall/http-path-traversal", [
             "/download?file=../../../../etc/passwd",
             "/download?file=..%2f..%2f..%2fetc%2fshadow",

@@ -44,6 +44,51 @@ fn people() -> Vec<(&'static str, Case)> {
                 }),
         ),
         (
+            "queries whose values have bars and semicolons between them",
+            [
+                "/gitweb/?p=tea.git;a=summary;id=HEAD",
+                "/gitweb/?p=tea.git;a=log;h=refs/heads/set;id=2",
+                "/w/api.php?action=query&titles=Cat|Sleep|Ping|Echo&prop=info|id|env",
+                "/w/api.php?action=query&list=users&usprop=groups|id|set",
+                "/list?set&id&ver=2",
+                "/shop?size=m;colour=red;set=1;ver=2;type=tea",
+                "/report?from=1&env=test&id=4&dir=asc",
+                "/chart?q=sum(rate(x[5m]))%20%3E%201%3B%20echo",
+            ]
+            .into_iter()
+            .fold(Case::default(), |case, target| case.get(1.0, target, 200)),
+        ),
+        (
+            "somebody who types a command into a search that looks with every letter",
+            [
+                "cat+file+|+grep",
+                "ls;+c",
+                "ls;+ca",
+                "ls;+cat",
+                "ls;+cat+f",
+                "ls;+cat+fi",
+                "ls;+cat+fil",
+                "echo+$(d",
+                "echo+$(da",
+                "echo+$(dat",
+                "echo+$(date",
+                "a+&&+b",
+                "a+&&+ba",
+                "a+&&+bas",
+                "a+&&+bash+s",
+                "a+&&+bash+sc",
+                "print(",
+                "print('h",
+                "print('he",
+                "eval(x",
+                "system(\"l",
+            ]
+            .into_iter()
+            .fold(Case::default(), |case, words| {
+                case.get(0.3, format!("/find?q={words}"), 200)
+            }),
+        ),
+        (
             "somebody who asks a wiki about Unix",
             Case::default()
                 .get(1.0, "/wiki/start?do=search&q=/etc/passwd", 200)
