@@ -27,12 +27,33 @@ impl Error {
     }
 }
 
+/// How many faults a running instance names.
+const MOST_TOLD: usize = 8;
+
 /// The faults of a configuration.
 pub struct ConfigFaults(pub config::Faults);
 
 impl ConfigFaults {
     fn summary(&self) -> String {
         self.0.to_string()
+    }
+
+    /// The first faults, a line each, for whoever asked a running instance to reload.
+    pub(crate) fn told(&self) -> String {
+        let count = self.0.len();
+        let faults = if count == 1 { "fault" } else { "faults" };
+        let mut told =
+            format!("The configuration has {count} {faults}; the old one stays in force.");
+        for fault in self.0.iter().take(MOST_TOLD) {
+            told += &format!("\n  {fault}.");
+            if !fault.help.is_empty() {
+                told += &format!(" {}", fault.help);
+            }
+        }
+        if count > MOST_TOLD {
+            told += "\n  … 'ringwall check' names them all.";
+        }
+        told
     }
 }
 

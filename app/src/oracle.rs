@@ -52,7 +52,7 @@ impl Desk {
         let loaded = configuration::load(&self.arguments);
         let reloaded = loaded.and_then(|(config, _)| self.daemon.reload(config));
         reloaded.map_err(|error| match error {
-            Error::Config(faults) => format!("{} The old configuration stays in force.", faults.0),
+            Error::Config(faults) => faults.told(),
             Error::Operator(sentence) => sentence,
             Error::Findings => String::new(),
         })

@@ -160,15 +160,15 @@ impl Watch {
     fn strictest(&self) -> Volume {
         let time = now();
         let rules = self.rules.load();
-        if rules
-            .sites
-            .values()
-            .all(|site| volume(*site, time) == Volume::Enforce)
-        {
-            Volume::Enforce
-        } else {
-            Volume::Observe
+        let mut strictest = Volume::Enforce;
+        for site in rules.sites.values() {
+            match (volume(*site, time), strictest) {
+                (Volume::ObserveAll, _) => return Volume::ObserveAll,
+                (Volume::Observe, Volume::Enforce) => strictest = Volume::Observe,
+                (Volume::Observe | Volume::Enforce, _) => {}
+            }
         }
+        strictest
     }
 
     /// Looks at something on a core's seat and pours what it says.
@@ -245,7 +245,8 @@ impl Seat {
 fn volume(site: SiteVolume, time: Timestamp) -> Volume {
     match site {
         SiteVolume::EnforcedFrom(from) if time >= from => Volume::Enforce,
-        SiteVolume::EnforcedFrom(_) | SiteVolume::ObservedOnly => Volume::Observe,
+        SiteVolume::EnforcedFrom(_) => Volume::Observe,
+        SiteVolume::ObservedOnly => Volume::ObserveAll,
     }
 }
 

@@ -316,15 +316,23 @@ pub fn alerts(
         .map(|alert| {
             let over = Span(alert.stop_at.since(alert.start_at)).to_string();
             vec![
-                Cell::new(alert.stop_at.to_string().get(..19).unwrap_or_default()),
+                // Without the year and with a blank: the scenario's name must have room.
+                Cell::new(
+                    alert
+                        .stop_at
+                        .to_string()
+                        .get(5..19)
+                        .unwrap_or_default()
+                        .replace('T', " "),
+                ),
+                Cell::new(&alert.scenario),
                 Cell::new(&alert.source.value),
                 Cell::new(alert.events_count.to_string()),
                 Cell::new(over),
-                Cell::new(&alert.scenario),
             ]
         })
         .collect();
-    Ok(out.table(&["TIME (UTC)", "WHO", "EVENTS", "OVER", "SCENARIO"], &rows)?)
+    Ok(out.table(&["TIME (UTC)", "SCENARIO", "WHO", "EVENTS", "OVER"], &rows)?)
 }
 
 /// `ringwall allowlist list`.

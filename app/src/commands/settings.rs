@@ -16,14 +16,14 @@ pub fn check(arguments: &Arguments, out: &mut Out) -> Result<(), Error> {
         out.line(&fault.to_string())?;
     }
     let sentence = format!(
-        "The configuration is valid: {} listeners, {} sites, {} scenarios{}.",
-        config.edge.listeners.len(),
-        config.edge.sites.len(),
-        rules.scenarios(),
+        "The configuration is valid: {}, {}, {}{}.",
+        counted(config.edge.listeners.len(), "listener"),
+        counted(config.edge.sites.len(), "site"),
+        counted(rules.scenarios(), "scenario"),
         if rules.faults.is_empty() {
             String::new()
         } else {
-            format!(", {} broken rules", rules.faults.len())
+            format!(", {}", counted(rules.faults.len(), "broken rule"))
         }
     );
     if out.json() {
@@ -77,4 +77,10 @@ pub fn show(arguments: &Arguments, out: &mut Out) -> Result<(), Error> {
 /// When the output cannot be written.
 pub fn show_schema(out: &mut Out) -> Result<(), Error> {
     Ok(out.line(&format!("{:#}", config::json_schema()))?)
+}
+
+/// `1 site`, `2 sites`.
+fn counted(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }

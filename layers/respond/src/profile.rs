@@ -66,6 +66,9 @@ pub enum Volume {
     Enforce,
     /// It still learns what is ordinary: volume scenarios are shown.
     Observe,
+    /// The site only observes: whatever is seen there is shown. Otherwise trying Ringwall
+    /// out would fill the book, and the first start in earnest would bar them all.
+    ObserveAll,
 }
 
 /// The profiles in their order.
@@ -224,6 +227,9 @@ impl Profiles {
     ) -> (Kind, Duration, Because) {
         if alert.simulated {
             return (Kind::Observe, remedy.lasts, Because::Simulated);
+        }
+        if volume == Volume::ObserveAll {
+            return (Kind::Observe, remedy.lasts, Because::SiteObserved);
         }
         if volume == Volume::Observe && self.is_volume(alert) {
             return (Kind::Observe, remedy.lasts, Because::VolumeObserved);

@@ -36,6 +36,8 @@ pub enum Because {
     Simulated,
     /// Shown only: the scenario is about volume, and the site still learns what is ordinary.
     VolumeObserved,
+    /// Shown only: the site only observes.
+    SiteObserved,
 }
 
 impl fmt::Display for Because {
@@ -48,6 +50,7 @@ impl fmt::Display for Because {
                 Span(*base)
             ),
             Self::Simulated => f.write_str("shown only, because the scenario runs in simulation"),
+            Self::SiteObserved => f.write_str("shown only, because the site only observes"),
             Self::VolumeObserved => f.write_str(
                 "shown only, because the scenario is about volume and the site observes volume so far",
             ),

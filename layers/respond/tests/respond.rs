@@ -139,6 +139,11 @@ fn volume_is_shown_while_the_site_still_learns() {
             told(&alert, Volume::Enforce).starts_with("ban"),
             "{alert:?}"
         );
+        // A site that only observes bars nobody, whatever is seen there.
+        assert!(
+            told(&alert, Volume::ObserveAll).starts_with("observe"),
+            "{alert:?}"
+        );
     }
     let outcome =
         Profiles::default().propose(&labelled("volume", "true"), &[], Volume::Observe, at(0));

@@ -36,6 +36,12 @@ pub fn missing(tools: &[&str]) -> Vec<String> {
         .collect()
 }
 
+/// Whether we are root: the owner of /proc/self is the effective user.
+pub fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
 /// A folder that goes when the test ends.
 pub struct Folder(pub PathBuf);
 

@@ -1,0 +1,86 @@
+//! The guides, run as they stand: what a reader types is typed, and what the guide shows
+//! is held against what came out.
+//!
+//! A guide is Markdown. What the test must know stands in comments that no reader sees:
+//!
+//! | comment | the block behind it |
+//! |---|---|
+//! | `on: NAME` | is typed on that machine instead of the server |
+//! | `stays: NAME` | is one command that keeps running |
+//! | `stop: NAME` | (no block) ends that command |
+//! | `file: PATH` | is that file |
+//! | `skip: WHY` | is not run |
+//!
+//! In a `console` block, lines with `$ ` are typed, and the lines below are what must
+//! come out, `…` standing for anything within a line, and alone for any lines.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test's helpers fail by panicking and say what they ran"
+)]
+
+mod machines;
+#[path = "../support/mod.rs"]
+mod support;
+mod transcript;
+
+use machines::Machines;
+use support::{cannot_run, missing};
+use transcript::{Step, steps};
+
+#[test]
+fn every_command_of_the_start_guide_does_what_the_guide_says() {
+    let tools = ["ip", "nsenter", "unshare", "curl", "python3", "openssl", "nginx", "nft", "ss"];
+    let missing = missing(&tools);
+    if !missing.is_empty() || !support::is_root() {
+        cannot_run(&format!(
+            "it takes root and {}; 'cargo xtask test' installs them",
+            missing.join(", ")
+        ));
+        return;
+    }
+    let text = include_str!("../../../../guides/start.md");
+    let (ran, skipped) = follow(text);
+    println!("{ran} commands ran, {skipped} did not");
+    assert!(ran > 25, "the guide has lost its commands: {ran}");
+    assert!(skipped <= 1, "{skipped} blocks of the guide are not run");
+}
+
+/// Does what a guide says; how many commands ran, and how many blocks did not.
+fn follow(text: &str) -> (usize, usize) {
+    // To see what a guide should say.
+    let show = std::env::var_os("RINGWALL_GUIDE_SHOW").is_some();
+    let mut machines = Machines::make();
+    let (mut ran, mut skipped) = (0, 0);
+    for step in steps(text) {
+        match step {
+            Step::File { path, text } => machines.write(&path, &text),
+            Step::Stay { name, command } => {
+                machines.stay(&name, &command);
+                ran += 1;
+            }
+            Step::Stop { name } => machines.stop(&name),
+            Step::Skip => skipped += 1,
+            Step::Run {
+                machine,
+                command,
+                expected,
+            } => {
+                let output = machines.run(&machine, &command);
+                println!("{machine}$ {command}\n{output}");
+                assert!(
+                    show || transcript::agrees(&expected, &output),
+                    "the guide says that '{command}' on the {machine} prints\n{}\nbut it printed\n{output}\n\
+                     Ringwall said:\n{}",
+                    expected.join("\n"),
+                    machines.said()
+                );
+                ran += 1;
+            }
+        }
+    }
+    (ran, skipped)
+}
