@@ -14,6 +14,65 @@ pub fn load(arguments: &Arguments) -> Result<(Config, Origins), Error> {
     Ok(config::load(arguments, &Surroundings::of_process())?)
 }
 
+/// How this process began; giving root up moves neither the default places nor what a
+/// reload may find.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// The arguments, with the configuration file that was found, in full.
+    pub arguments: Arguments,
+    /// Whether the process was started as root.
+    pub root: bool,
+}
+
+impl Beginning {
+    /// The beginning of this process, to be taken before root is given up.
+    #[must_use]
+    pub fn now(arguments: &Arguments) -> Self {
+        let around = Surroundings::of_process();
+        let mut arguments = arguments.clone();
+        if arguments.config.is_none() && arguments.protect.is_none() {
+            arguments.config = config::find(&around);
+        }
+        arguments.config = arguments
+            .config
+            .map(|path| std::path::absolute(&path).unwrap_or(path));
+        Self {
+            arguments,
+            root: around.root,
+        }
+    }
+
+    /// Reads the configuration again.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn load(&self) -> Result<Config, Error> {
+        let mut around = Surroundings::of_process();
+        around.root = self.root;
+        if self.root {
+            around.probe = &AfterRoot;
+        }
+        Ok(config::load(&self.arguments, &around)?.0)
+    }
+}
+
+/// The file system as somebody sees it who was root: what cannot be seen any more is left
+/// to the helper, which still is and opens it.
+struct AfterRoot;
+
+impl config::Probe for AfterRoot {
+    fn kind(&self, path: &Path) -> config::FileKind {
+        match config::Disk.kind(path) {
+            config::FileKind::Unreadable(_) => config::FileKind::Unchecked,
+            seen => seen,
+        }
+    }
+
+    fn read(&self, path: &Path) -> std::io::Result<String> {
+        config::Disk.read(path)
+    }
+}
+
 /// A configuration from a text of our own, such as the demo's.
 ///
 /// # Errors

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::Arguments;
 use serde::Serialize;
 use tokio::sync::Notify;
 use vocab::Cidr;
 
+use crate::configuration::Beginning;
 use crate::control::protocol::Ask;
 use crate::control::server::{Caller, Oracle};
 use crate::daemon::Daemon;
-use crate::{Error, configuration, now, posture};
+use crate::{Error, now, posture};
 
 /// The longest a listing gets.
 const MOST_ALERTS: usize = 10_000;
@@ -19,7 +19,7 @@ const MOST_ALERTS: usize = 10_000;
 /// Answers questions about one running instance.
 pub struct Desk {
     daemon: Arc<Daemon>,
-    arguments: Arguments,
+    beginning: Beginning,
     stop: Arc<Notify>,
 }
 
@@ -32,10 +32,10 @@ impl std::fmt::Debug for Desk {
 impl Desk {
     /// A desk; `stop` is told when somebody asks for the end.
     #[must_use]
-    pub fn new(daemon: Arc<Daemon>, arguments: Arguments, stop: Arc<Notify>) -> Self {
+    pub fn new(daemon: Arc<Daemon>, beginning: Beginning, stop: Arc<Notify>) -> Self {
         Self {
             daemon,
-            arguments,
+            beginning,
             stop,
         }
     }
@@ -49,8 +49,8 @@ impl Desk {
         if let Err(why) = self.daemon.hands().access.reload() {
             tracing::warn!(%why, "helper did not read the configuration again");
         }
-        let loaded = configuration::load(&self.arguments);
-        let reloaded = loaded.and_then(|(config, _)| self.daemon.reload(config));
+        let loaded = self.beginning.load();
+        let reloaded = loaded.and_then(|config| self.daemon.reload(config));
         reloaded.map_err(|error| match error {
             Error::Config(faults) => faults.told(),
             Error::Operator(sentence) => sentence,

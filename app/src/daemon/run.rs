@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::voice::{LastWords, Voice};
 use super::{Daemon, Start};
+use crate::configuration::Beginning;
 use crate::control::server::Socket;
 use crate::oracle::Desk;
 use crate::{Error, configuration, metrics};
@@ -32,6 +33,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// # Errors
 /// Whole sentences; faults of the configuration all at once.
 pub fn run(arguments: &Arguments) -> Result<(), Error> {
+    let beginning = Beginning::now(arguments);
+    let arguments = &beginning.arguments;
     // Before any thread exists: the helper is this program again, as root.
     let started = host::start(&host::Launch {
         arguments: words("host", arguments),
@@ -58,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let patience = config.edge.timeouts.drain;
     let daemon = Arc::new(Daemon::start(config, start)?);
     announce(&daemon);
-    let outcome = runtime.block_on(serve(&daemon, control, arguments));
+    let outcome = runtime.block_on(serve(&daemon, control, &beginning));
     tracing::info!("draining");
     let drained = daemon.drain(patience);
     tracing::info!(aborted = drained.aborted, took = ?drained.took, "stopped");
@@ -214,11 +217,11 @@ fn announce(daemon: &Daemon) {
 }
 
 /// Answers the control socket, `/metrics` and signals until told to stop.
-async fn serve(daemon: &Arc<Daemon>, control: Socket, arguments: &Arguments) -> Result<(), Error> {
+async fn serve(daemon: &Arc<Daemon>, control: Socket, beginning: &Beginning) -> Result<(), Error> {
     let down = Arc::new(Notify::new());
     let desk = Arc::new(Desk::new(
         Arc::clone(daemon),
-        arguments.clone(),
+        beginning.clone(),
         Arc::clone(&down),
     ));
     let mut signals = Signals::new()?;
@@ -230,7 +233,15 @@ async fn serve(daemon: &Arc<Daemon>, control: Socket, arguments: &Arguments) -> 
             tracing::warn!(%error, "metrics are not served");
         }
     });
-    let outcome = attend(daemon, &desk, &mut signals, &mut crew, &down, arguments).await;
+    let outcome = attend(
+        daemon,
+        &desk,
+        &mut signals,
+        &mut crew,
+        &down,
+        &beginning.arguments,
+    )
+    .await;
     // Whoever asked for the end hears that it comes.
     let report = crew.drain(FAREWELL).await;
     if !report.is_clean() {

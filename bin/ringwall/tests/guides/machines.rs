@@ -46,7 +46,14 @@ impl Machines {
             }
         }
         let mut server = Command::new("unshare");
-        server.args(["--net", "--mount", "--propagation", "private", "sleep", "900"]);
+        server.args([
+            "--net",
+            "--mount",
+            "--propagation",
+            "private",
+            "sleep",
+            "900",
+        ]);
         let server = Running::start(server.stdout(Stdio::null()));
         let own = std::fs::read_link("/proc/self/ns/mnt").expect("our namespace has a name");
         let theirs = format!("/proc/{}/ns/mnt", server.id());
@@ -71,7 +78,7 @@ impl Machines {
             self.on_server(&format!("mount -t tmpfs tmpfs {path}"));
         }
         self.on_server(&format!(
-            "mkdir -p /root/guide/target/release && cp {RINGWALL} /root/guide/target/release/ && \
+            "mkdir -p /var/lib/nginx /root/guide/target/release && cp {RINGWALL} /root/guide/target/release/ && \
              echo '<h1>The shop</h1>' > /srv/app/index.html"
         ));
     }
@@ -116,9 +123,17 @@ impl Machines {
         shell.arg(format!("exec {command}"));
         let running = Running::start(shell.stdin(Stdio::null()).stdout(said).stderr(also));
         self.staying.insert(name.to_owned(), running);
-        wait_for(&format!("'{command}' to listen"), Duration::from_secs(30), || {
-            (self.listeners() > before).then_some(())
-        });
+        wait_for(
+            &format!("'{command}' to listen"),
+            Duration::from_secs(30),
+            || (self.listeners() > before).then_some(()),
+        );
+        let running = self.staying.get_mut(name).expect("it was just put there");
+        assert!(
+            matches!(running.0.try_wait(), Ok(None)),
+            "'{command}' has ended: {}",
+            self.said()
+        );
     }
 
     /// Ends a command, unless it has ended.

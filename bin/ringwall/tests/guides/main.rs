@@ -33,7 +33,9 @@ use transcript::{Step, steps};
 
 #[test]
 fn every_command_of_the_start_guide_does_what_the_guide_says() {
-    let tools = ["ip", "nsenter", "unshare", "curl", "python3", "openssl", "nginx", "nft", "ss"];
+    let tools = [
+        "ip", "nsenter", "unshare", "curl", "python3", "openssl", "nginx", "nft", "ss",
+    ];
     let missing = missing(&tools);
     if !missing.is_empty() || !support::is_root() {
         cannot_run(&format!(

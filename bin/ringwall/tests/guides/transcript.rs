@@ -61,7 +61,10 @@ fn block_steps(language: &str, block: &[&str], notes: &[(String, String)]) -> Ve
         let text = block.join("\n") + "\n";
         return vec![Step::File { path, text }];
     }
-    assert_eq!(language, "console", "a block that is neither run nor a file");
+    assert_eq!(
+        language, "console",
+        "a block that is neither run nor a file"
+    );
     let machine = note("on").unwrap_or_else(|| "server".to_owned());
     let mut steps: Vec<Step> = Vec::new();
     for line in block {
@@ -95,8 +98,11 @@ pub fn agrees(expected: &[String], output: &str) -> bool {
 fn all_agree(expected: &[&str], lines: &[&str]) -> bool {
     match (expected.split_first(), lines.split_first()) {
         (None, None) => true,
-        (Some((&"…", rest)), _) => (0..=lines.len())
-            .any(|skip| lines.get(skip..).is_some_and(|lines| all_agree(rest, lines))),
+        (Some((&"…", rest)), _) => (0..=lines.len()).any(|skip| {
+            lines
+                .get(skip..)
+                .is_some_and(|lines| all_agree(rest, lines))
+        }),
         (Some((want, rest)), Some((line, lines))) => {
             line_agrees(want, line) && all_agree(rest, lines)
         }
