@@ -106,7 +106,9 @@ impl Bookkeeper {
             .map(|op| desk.author.entry(EntryId(random_id()), time, op))
             .collect();
         self.commit(desk, &entries)?;
-        let values: Vec<&str> = found.iter().map(|one| one.value.as_str()).collect();
+        let mut values: Vec<&str> = found.iter().map(|one| one.value.as_str()).collect();
+        values.sort_unstable();
+        values.dedup();
         Ok(format!(
             "Undone: {} for {}.",
             count(ids.len(), "decision"),
