@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use book::{Change, Force, Published, View};
-use gate::{Facts, Gate, Mode, RateTable, Settings, SitePolicy, Tools};
+use gate::{
+    Answered, Credentials, Facts, Gate, Mode, RateTable, Sessions, Settings, SitePolicy, Tools,
+    Whereabouts,
+};
 use vocab::{Cidr, ClientAddr, Timestamp};
 
 const CALLS: usize = 2_048;
@@ -95,6 +98,67 @@ fn main() {
         start.elapsed().as_secs_f64() * 1e3
     );
     judge(&published, &four, &six, now);
+    sessions(now);
+}
+
+/// What it costs to know who is logged in, as browsers send their cookies.
+fn sessions(now: Timestamp) {
+    const COOKIES: &[u8] = b"_ga=GA1.1.1234567890.1763800000; theme=dark; lang=en; \
+        wordpress_logged_in_0123456789abcdef=ann%7C1764000000%7C0123456789abcdef0123456789abcdef; \
+        wp-settings-1=libraryContent%3Dbrowse; sid=0123456789abcdef0123456789abcdef";
+    let sessions = Sessions::default();
+    let place = |client: u32| Whereabouts {
+        site: "app",
+        host: "app.example.org",
+        client: ClientAddr::new(IpAddr::V4(Ipv4Addr::from_bits(client))),
+    };
+    let answered = Answered {
+        method: b"GET",
+        target: b"/admin",
+        is_tls: true,
+        accept: b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        referer: b"",
+        status: 200,
+        location: b"",
+    };
+    let with = |lines: &'static [&'static [u8]]| Credentials {
+        authorization: None,
+        cookies: lines.iter().copied(),
+    };
+    let denied = Answered {
+        status: 401,
+        ..answered
+    };
+    let learn = |client, credentials, answered: &Answered<'_>, was| {
+        sessions.learn(&place(client), credentials, answered, was, || true, now)
+    };
+    let (none, cookies) = (with(&[]), with(&[COOKIES]));
+    let carried = |client| sessions.carried(&place(client), &cookies, now);
+    measure("cookies, before any session is known", |_| {
+        black_box(carried(1));
+    });
+    learn(1, &none, &denied, false);
+    learn(2, &none, &denied, false);
+    assert!(learn(7, &cookies, &answered, false), "accepted");
+    measure("cookies of a stranger, 6 pairs, 231 bytes", |_| {
+        black_box(carried(1));
+    });
+    measure("cookies of a session", |_| {
+        black_box(carried(7));
+    });
+    let page = Answered {
+        target: b"/blog/2026/11/a-page-that-everybody-may-see",
+        ..answered
+    };
+    measure("learning, an open page without cookies", |_| {
+        black_box(learn(1, &none, &page, false));
+    });
+    measure("learning, an open page with cookies", |_| {
+        black_box(learn(7, &cookies, &page, true));
+    });
+    measure("learning, a proof", |_| {
+        black_box(learn(7, &cookies, &answered, true));
+    });
 }
 
 fn judge(published: &Arc<Published>, four: &[IpAddr], six: &[IpAddr], now: Timestamp) {

@@ -10,11 +10,14 @@
 )]
 
 mod bad_input;
+mod behind;
 mod certificates;
 mod instance;
+mod logged_in;
 mod slips;
 mod speechless;
 #[path = "../support/mod.rs"]
 mod support;
 mod survival;
+mod whom;
 mod words;
