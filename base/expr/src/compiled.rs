@@ -109,6 +109,26 @@ impl Expr {
         Run::new(env).text(&self.root, None)
     }
 
+    /// As [`Expr::text`], but adds the string to `into`, and so builds nothing for what
+    /// is put together of several.
+    ///
+    /// # Errors
+    /// As [`Expr::eval`]; `into` may then hold a part of it.
+    pub fn write_text(&self, env: &dyn Env, into: &mut Vec<u8>) -> Result<(), EvalError> {
+        self.unchanging()?;
+        let run = Run::new(env);
+        let parts = match &self.root {
+            Node::Concat(parts) => parts,
+            root => std::slice::from_ref(root),
+        };
+        for part in parts {
+            let text = run.text(part, None)?;
+            run.budget.bytes(text.len())?;
+            into.extend_from_slice(&text);
+        }
+        Ok(())
+    }
+
     /// Evaluates any expression, changing the event where it says so. What an
     /// interrupted evaluation ([`EvalError::Need`]) changed stays changed; running it
     /// again makes the same changes.

@@ -173,16 +173,44 @@ fn nanos_of(span: Duration) -> i64 {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let c = self.civil();
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-            c.year, c.month, c.day, c.hour, c.minute, c.second
-        )?;
-        if c.nanos != 0 {
-            let digits = format!("{:09}", c.nanos);
-            write!(f, ".{}", digits.trim_end_matches('0'))?;
+        // By hand: this stands in log lines and in what buckets keep. Years beyond four
+        // digits, which no clock has, take the long way.
+        let Some(year) = u32::try_from(c.year).ok().filter(|year| *year < 10_000) else {
+            return write!(
+                f,
+                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z",
+                c.year, c.month, c.day, c.hour, c.minute, c.second, c.nanos
+            );
+        };
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        digits(&mut text, 0..4, year);
+        for (at, part) in [
+            (5, c.month),
+            (8, c.day),
+            (11, c.hour),
+            (14, c.minute),
+            (17, c.second),
+        ] {
+            digits(&mut text, at..at + 2, u32::from(part));
         }
-        f.write_str("Z")
+        digits(&mut text, 20..29, c.nanos);
+        let mut end = if c.nanos == 0 { 19 } else { 29 };
+        while c.nanos != 0 && text.get(end - 1) == Some(&b'0') {
+            end -= 1;
+        }
+        if let Some(last) = text.get_mut(end) {
+            *last = b'Z';
+        }
+        let text = text.get(..=end).unwrap_or_default();
+        f.write_str(core::str::from_utf8(text).unwrap_or_default())
+    }
+}
+
+/// Writes a number in decimal, with leading zeros, into a part of a text.
+fn digits(text: &mut [u8], part: core::ops::Range<usize>, mut number: u32) {
+    for digit in text.get_mut(part).unwrap_or_default().iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
     }
 }
 

@@ -242,6 +242,11 @@ impl Event {
         })
     }
 
+    /// Whether a space has values under names that no rule mentions.
+    pub(crate) fn has_more(&self, space: Space) -> bool {
+        self.extra.iter().any(|extra| extra.space == space)
+    }
+
     /// Names and values of a space, in the order in which they were first set.
     pub fn entries<'e>(
         &'e self,

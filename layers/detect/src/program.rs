@@ -313,6 +313,7 @@ impl Program {
                         group: scratch.group.as_deref(),
                         seed: scratch.seed,
                         hashes: &mut scratch.hashes,
+                        room: &mut scratch.text,
                         explain,
                     },
                 );

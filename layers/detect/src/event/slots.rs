@@ -109,6 +109,8 @@ pub struct Slots {
     searches: Vec<DataSearch>,
     /// Slots that an expression reads, by number.
     read: Vec<bool>,
+    /// The slots of each space in the order of their names.
+    sorted: [Vec<SlotId>; Space::COUNT],
 }
 
 impl Default for Slots {
@@ -118,6 +120,7 @@ impl Default for Slots {
             names: Vec::new(),
             searches: Vec::new(),
             read: Vec::new(),
+            sorted: Default::default(),
         };
         for (number, space, name) in slot::FIXED {
             let got = slots.intern(*space, name);
@@ -137,7 +140,18 @@ impl Slots {
         self.numbers.insert((space, name.as_bytes().into()), fresh);
         self.names.push((space, name.into()));
         self.read.push(false);
+        if let Some(sorted) = self.sorted.get_mut(space.place()) {
+            let names = &self.names;
+            let name_of = |slot: &SlotId| names.get(slot.0 as usize).map(|(_, name)| &**name);
+            let at = sorted.partition_point(|slot| name_of(slot) < Some(name));
+            sorted.insert(at, fresh);
+        }
         fresh
+    }
+
+    /// The slots of a space in the order of their names.
+    pub(crate) fn sorted(&self, space: Space) -> &[SlotId] {
+        self.sorted.get(space.place()).map_or(&[], |sorted| sorted)
     }
 
     /// The same, for an expression that reads the slot.

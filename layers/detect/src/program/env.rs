@@ -37,7 +37,8 @@ impl Memo {
     /// Longer texts are not remembered, so that the memory of a memo is bounded.
     const LONGEST: usize = 512;
 
-    fn place(search: u32, text: &[u8]) -> usize {
+    /// The place of a text in a memo, for what has number `search`.
+    pub(super) fn place(search: u32, text: &[u8]) -> usize {
         // Not seeded: a collision costs one more search, nothing else.
         let mut hash = u64::from(search).wrapping_add(text.len() as u64) ^ 0x9e37_79b9_7f4a_7c15;
         let (words, rest) = text.as_chunks::<8>();

@@ -49,6 +49,8 @@ pub(crate) struct Pouring<'p> {
     pub(crate) group: Option<&'p [u8]>,
     pub(crate) seed: Seed,
     pub(crate) hashes: &'p mut Hashes,
+    /// Room for texts that are put together to be hashed.
+    pub(crate) room: &'p mut Vec<u8>,
     pub(crate) explain: bool,
 }
 
@@ -99,17 +101,19 @@ impl Key {
     fn with<T>(
         &self,
         env: &mut EventEnv<'_>,
+        room: &mut Vec<u8>,
         take: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, EvalError> {
         if let Some(slot) = self.slot {
             return Ok(take(env.event.text(slot)));
         }
+        room.clear();
         if self.expression.is_pure() && self.expression.ty() == Type::Text {
-            return self.expression.text(env).map(|text| take(&text));
+            self.expression.write_text(env, room)?;
+            return Ok(take(room));
         }
-        let mut bytes = Vec::new();
-        if evaluate(&self.expression, env, &mut bytes)? {
-            return Ok(take(&bytes));
+        if evaluate(&self.expression, env, room)? {
+            return Ok(take(room));
         }
         Err(EvalError::Type {
             operation: "groupby",
@@ -161,7 +165,7 @@ impl Scenario {
         let swapped = pouring
             .group
             .map(|group| env.event.swap(slot::META_SOURCE_IP, group));
-        let hash = key.with(env, |bytes| {
+        let hash = key.with(env, pouring.room, |bytes| {
             if pouring.explain {
                 values.group = Some(text(bytes));
             }
@@ -195,7 +199,7 @@ fn distinct_hash(
     ) {
         return Ok(hash);
     }
-    let hash = key.with(env, |bytes| {
+    let hash = key.with(env, pouring.room, |bytes| {
         if pouring.explain {
             values.distinct = Some(text(bytes));
         }

@@ -85,6 +85,7 @@ impl Scratch {
             self.fitted = program;
             self.rooms = Rooms::default();
             self.memo = RefCell::default();
+            self.chosen = Chosen::default();
         }
     }
 
@@ -105,8 +106,7 @@ impl Scratch {
 
     /// Writes the event's time into its meta fields.
     pub(crate) fn stamp(&mut self) {
-        let text = self.event.time.to_string();
-        self.event.set(slot::META_TIMESTAMP, text.as_bytes());
+        stamp(&mut self.event, &mut self.text);
     }
 
     pub(crate) fn seen<'s>(&'s mut self, program: &'s Program, parsed: Parsed) -> Seen<'s> {
@@ -122,6 +122,7 @@ impl Scratch {
                     memo: &self.memo,
                 },
                 keeper: &mut self.keeper,
+                text: &mut self.text,
                 kept: None,
             },
         }
@@ -154,6 +155,7 @@ pub struct Occurring<'s> {
     program: &'s Program,
     parts: Parts<'s>,
     keeper: &'s mut Keeper,
+    text: &'s mut Vec<u8>,
     kept: Option<Kept>,
 }
 
@@ -172,8 +174,7 @@ impl Occurrence for Occurring<'_> {
         }
         let slots = self.program.slots();
         if !self.parts.event.has(slot::META_TIMESTAMP) {
-            let text = self.parts.event.time.to_string();
-            self.parts.event.set(slot::META_TIMESTAMP, text.as_bytes());
+            stamp(self.parts.event, self.text);
         }
         let event = &*self.parts.event;
         for (space, needed) in [
@@ -184,17 +185,21 @@ impl Occurrence for Occurring<'_> {
             if !needed {
                 continue;
             }
-            let mut entries: Vec<(&[u8], &[u8])> = event.entries(slots, space).collect();
-            entries.sort_unstable();
-            for (name, value) in entries {
-                let Ok(name) = core::str::from_utf8(name) else {
-                    continue;
-                };
-                match space {
-                    Space::Meta => self.keeper.meta(name, value),
-                    Space::Parsed => self.keeper.parsed(name, value),
-                    _ => self.keeper.enriched(name, value),
-                };
+            if event.has_more(space) {
+                let mut entries: Vec<(&[u8], &[u8])> = event.entries(slots, space).collect();
+                entries.sort_unstable();
+                for (name, value) in entries {
+                    if let Ok(name) = core::str::from_utf8(name) {
+                        put(self.keeper, space, name, value);
+                    }
+                }
+                continue;
+            }
+            // Without names that no rule knows, the order is known beforehand.
+            for slot in slots.sorted(space).iter().filter(|slot| event.has(**slot)) {
+                if let Some((_, name)) = slots.name(*slot) {
+                    put(self.keeper, space, name, event.text(*slot));
+                }
             }
         }
         let kept = self.keeper.finish(event.time);
@@ -206,4 +211,20 @@ impl Occurrence for Occurring<'_> {
         self.program
             .scope_value(scenario.0 as usize, &mut self.parts)
     }
+}
+
+fn stamp(event: &mut Event, text: &mut Vec<u8>) {
+    use std::io::Write as _;
+    text.clear();
+    // Writing into a Vec does not fail.
+    drop(write!(text, "{}", event.time));
+    event.set(slot::META_TIMESTAMP, text);
+}
+
+fn put(keeper: &mut Keeper, space: Space, name: &str, value: &[u8]) {
+    match space {
+        Space::Meta => keeper.meta(name, value),
+        Space::Parsed => keeper.parsed(name, value),
+        _ => keeper.enriched(name, value),
+    };
 }

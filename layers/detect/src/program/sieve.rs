@@ -13,6 +13,7 @@ use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind};
 use expr::{DataSearch, Expr, Need, Part, SearchTest, SlotId};
 
+use super::env::Memo;
 use super::scenario::Scenario;
 use crate::data::{DataSet, cased, needs};
 use crate::event::{Event, slot};
@@ -76,6 +77,48 @@ struct Clause {
 pub(crate) struct Chosen {
     scenarios: Vec<u32>,
     facts: Vec<u64>,
+    seen: Seen,
+}
+
+/// Texts that come again and again, and the facts that hold of them: one a place, the
+/// later one stays.
+#[derive(Debug, Default)]
+struct Seen(Vec<Option<SeenText>>);
+
+#[derive(Debug, Default)]
+struct SeenText {
+    slot: u32,
+    text: Vec<u8>,
+    facts: Vec<usize>,
+}
+
+impl Seen {
+    const PLACES: usize = 64;
+    /// Longer texts are not kept, so that memory is bounded.
+    const LONGEST: usize = 512;
+
+    /// The place of a text, and whether it is this text's already. Texts beyond ASCII
+    /// have every word and are not kept.
+    fn place(&mut self, slot: SlotId, text: &[u8]) -> Option<(&mut SeenText, bool)> {
+        if text.len() > Self::LONGEST || !text.is_ascii() {
+            return None;
+        }
+        if self.0.is_empty() {
+            self.0.resize_with(Self::PLACES, || None);
+        }
+        let place = self.0.get_mut(Memo::place(slot.0, text) % Self::PLACES)?;
+        let known = place
+            .as_ref()
+            .is_some_and(|seen| seen.slot == slot.0 && *seen.text == *text);
+        let seen = place.get_or_insert_default();
+        if !known {
+            seen.slot = slot.0;
+            seen.text.clear();
+            seen.text.extend_from_slice(text);
+            seen.facts.clear();
+        }
+        Some((seen, known))
+    }
 }
 
 impl Chosen {
@@ -139,7 +182,19 @@ impl Sieve {
             }
         }
         for words in &self.words {
-            words.find(event.text(words.slot), facts);
+            let text = event.text(words.slot);
+            if !REPEATED.contains(&words.slot) {
+                words.find(text, |fact| set(facts, fact));
+            } else if let Some((seen, known)) = chosen.seen.place(words.slot, text) {
+                if !known {
+                    words.find(text, |fact| seen.facts.push(fact));
+                    seen.facts.sort_unstable();
+                    seen.facts.dedup();
+                }
+                seen.facts.iter().for_each(|fact| set(facts, *fact));
+            } else {
+                words.find(text, |fact| set(facts, fact));
+            }
         }
         let held = numbers
             .zip(&self.conditions)
@@ -155,10 +210,10 @@ fn set(facts: &mut [u64], fact: usize) {
 }
 
 impl Words {
-    fn find(&self, text: &[u8], facts: &mut [u64]) {
+    fn find(&self, text: &[u8], mut hold: impl FnMut(usize)) {
         let Some(automaton) = self.automaton.as_ref().filter(|_| text.is_ascii()) else {
             // Letters beyond ASCII may become others by a change of case.
-            self.facts.iter().for_each(|fact| set(facts, *fact));
+            self.facts.iter().for_each(|fact| hold(*fact));
             return;
         };
         if text.is_empty() {
@@ -173,7 +228,7 @@ impl Words {
                 for place in 0..automaton.match_len(state) {
                     let word = automaton.match_pattern(state, place).as_usize();
                     if let Some(fact) = self.facts.get(word) {
-                        set(facts, *fact);
+                        hold(*fact);
                     }
                 }
             }

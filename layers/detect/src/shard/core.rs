@@ -281,9 +281,12 @@ impl Shard {
         let repeated = pour
             .distinct
             .is_some_and(|value| bucket.is_repeated(spec, value));
-        let outcome = if repeated {
-            Outcome::Quiet
-        } else if pour.cancel {
+        if repeated {
+            // Nothing was added, so weight, deadline and bounds are what they were.
+            self.used_again(at);
+            return;
+        }
+        let outcome = if pour.cancel {
             entry.bucket = None;
             Outcome::Quiet
         } else {
@@ -321,11 +324,13 @@ impl Shard {
             return;
         };
         let weight = entry.bucket.as_ref().map_or(0, Bucket::weight);
-        self.bytes = self.bytes + weight - entry.weight;
-        if let Some(estate) = self.estates.get_mut(&entry.owner) {
-            estate.bytes = estate.bytes + weight - entry.weight;
+        if weight != entry.weight {
+            self.bytes = self.bytes + weight - entry.weight;
+            if let Some(estate) = self.estates.get_mut(&entry.owner) {
+                estate.bytes = estate.bytes + weight - entry.weight;
+            }
+            entry.weight = weight;
         }
-        entry.weight = weight;
         entry.deadline = match &entry.bucket {
             Some(bucket) => bucket.deadline(spec).max(entry.blackhole),
             None => entry.blackhole,
@@ -334,10 +339,19 @@ impl Shard {
         if empty {
             self.free(at);
         } else {
-            self.used.remove(&mut self.slab, at, used);
-            self.used.push(&mut self.slab, at, used);
-            self.own_again(at);
+            self.used_again(at);
         }
+    }
+
+    /// Moves an entry to the end of the orders of use.
+    fn used_again(&mut self, at: u32) {
+        if self.used.last() == Some(at) {
+            // Then it is the last of its owner's, too.
+            return;
+        }
+        self.used.remove(&mut self.slab, at, used);
+        self.used.push(&mut self.slab, at, used);
+        self.own_again(at);
     }
 
     /// What happens to a bucket that is full: filter, blackhole, alert.

@@ -38,6 +38,11 @@ impl List {
         (self.first != NONE).then_some(self.first)
     }
 
+    /// The entry that was added last.
+    pub(super) fn last(&self) -> Option<u32> {
+        (self.last != NONE).then_some(self.last)
+    }
+
     /// Adds an entry at the end; `links` finds an entry's links in the slab.
     pub(super) fn push<E>(
         &mut self,
