@@ -45,6 +45,12 @@ const SUITES: &[Suite] = &[
         &[],
     ),
     tests(
+        "fields",
+        "a request has the fields that the hub's parsers read from nginx's log of it",
+        "package(app) & test(equal)",
+        &[],
+    ),
+    tests(
         "framing",
         "nginx and HAProxy, before us and behind us, split requests as we do",
         "package(edge) & test(second)",

@@ -18,8 +18,8 @@ pub enum Signal<'a> {
 
 /// A request and how it was answered, as the edge saw it.
 ///
-/// Texts are as the client sent them; bytes that are not UTF-8 stand as `\xHH`,
-/// as in nginx's log. Borrowed on the edge's own core, owned everywhere else.
+/// Texts are spelled as in nginx's log, which rules for logs are written against: bytes
+/// outside printable ASCII, the quote and the backslash stand as `\xHH`. Borrowed on the edge's own core, owned everywhere else.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct HttpEvent<'a> {
     /// When the answer's head was known.

@@ -39,7 +39,7 @@ impl<'a> Story<'a> {
         let text = |id| {
             headers
                 .first(id)
-                .map_or(Cow::Borrowed(""), wire::text::readable)
+                .map_or(Cow::Borrowed(""), wire::text::logged)
         };
         let owner = ClientAddr::new(visitor.line.owner());
         let client = if visitor.proxied {
@@ -55,8 +55,8 @@ impl<'a> Story<'a> {
             id: visitor.core.request_id(),
             started: now(),
             client,
-            method: wire::text::readable(request.method_bytes()),
-            target: wire::text::readable(request.target()),
+            method: wire::text::logged(request.method_bytes()),
+            target: wire::text::logged(request.target()),
             host: request
                 .host()
                 .map_or(Cow::Borrowed(""), |host| host.normal()),

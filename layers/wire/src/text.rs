@@ -32,6 +32,25 @@ pub fn readable(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Bytes as nginx writes them into its `combined` log, see [`escape_log`]. Borrowed
+/// when nothing changes.
+///
+/// Rules for logs are written against this spelling (a backslash in a target is `\x5C`),
+/// and no two byte strings share it. All of it is printable ASCII: nothing in it can
+/// steer a terminal or turn its text around.
+#[must_use]
+pub fn logged(bytes: &[u8]) -> Cow<'_, str> {
+    let plain = |byte: &u8| matches!(byte, 32..=126) && !matches!(byte, b'"' | b'\\');
+    if bytes.iter().all(plain)
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(bytes.len() + 16);
+    escape_log(&mut out, bytes);
+    Cow::Owned(out)
+}
+
 /// Bytes as nginx writes them into its `combined` log: everything outside 32 to 126,
 /// the quote and the backslash become `\xHH`. Appends to `out`.
 pub fn escape_log(out: &mut String, bytes: &[u8]) {
@@ -56,7 +75,9 @@ fn push_escape(out: &mut String, byte: u8) {
 
 #[cfg(test)]
 mod tests {
-    use super::{escape_log, readable};
+    use std::borrow::Cow;
+
+    use super::{escape_log, logged, readable};
 
     #[test]
     fn readable_keeps_utf8_and_escapes_the_rest() {
@@ -70,5 +91,13 @@ mod tests {
         let mut out = String::new();
         escape_log(&mut out, "a\"\\\u{e9}\t~".as_bytes());
         assert_eq!(out, "a\\x22\\x5C\\xC3\\xA9\\x09~");
+        assert_eq!(logged("a\"\\\u{e9}\t~".as_bytes()), out);
+        assert!(matches!(logged(b"/a b'~"), Cow::Borrowed("/a b'~")));
+        assert_eq!(logged(b"\xff"), "\\xFF");
+        assert_eq!(
+            logged(b"\\xFF"),
+            "\\x5CxFF",
+            "what was typed is not what was sent as a byte"
+        );
     }
 }

@@ -5,7 +5,8 @@ use std::io::Write as _;
 
 use vocab::Timestamp;
 
-/// What the log says about a request.
+/// What the log says about a request. What a client wrote comes as [`wire::text::logged`]
+/// spells it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<'a> {
     pub(crate) time: Timestamp,
@@ -219,13 +220,13 @@ fn json_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(bytes.get(plain..).unwrap_or_default());
 }
 
-/// As nginx's default escaping: controls, quotes, backslashes and all beyond
-/// ASCII stand as `\xHH`. A `\xHH` that is already text is escaped once more.
+/// As nginx's default escaping: controls, quotes and all beyond ASCII stand as `\xHH`.
+/// A backslash passes: texts come in that spelling already, where it begins a `\xHH`.
 fn quoted_text(out: &mut Vec<u8>, text: &str) {
     let mut plain = 0;
     let bytes = text.as_bytes();
     for (at, byte) in bytes.iter().copied().enumerate() {
-        if (0x20..0x7f).contains(&byte) && !matches!(byte, b'"' | b'\\') {
+        if (0x20..0x7f).contains(&byte) && byte != b'"' {
             continue;
         }
         out.extend_from_slice(bytes.get(plain..at).unwrap_or_default());

@@ -285,6 +285,16 @@ fn injections() -> Vec<Attack> {
             "/static/%2e%2e/%2e%2e/%2e%2e/windows/win.ini",
             "/download?file=....//....//etc/hosts",
         ].into_iter().fold(Case::default(), |case, path| case.get(0.5, path, 400))),
+        // Backslashes and quotes as they stand in a log, and so in an event.
+        ("ways out with backslashes", "ringwall/http-path-traversal", [
+            r"/download?file=..\x5C..\x5C..\x5Cwindows\x5Cwin.ini",
+            r"/..\x5C..\x5Cboot.ini",
+            r"/static/..\..\windows\win.ini",
+        ].into_iter().fold(Case::default(), |case, path| case.get(0.5, path, 400))),
+        ("injection between bare quotes", "ringwall/http-sql-injection", Case::default().times(8, |case, round| {
+            case.get(0.3, format!(r"/item?id={round}\x22%20or%20\x221\x22=\x221"), 200)
+        })),
+        ("ThinkPHP with bare backslashes", "ringwall/http-exploit", Case::default().get(0.0, r"/?s=/index/\x5Cthink\x5Capp/invokefunction&function=phpinfo", 200)),
         ("a file read through a wrapper", "ringwall/http-path-traversal", [
             "/index.php?page=php://filter/convert.base64-encode/resource=index",
             "/index.php?page=../../../../proc/self/environ",

@@ -1,0 +1,4 @@
+//! What holds between rooms that only this one knows together.
+
+#[cfg(test)]
+mod equal;
