@@ -225,6 +225,7 @@ impl Edge {
         let plain = |sockets| edge::Listener {
             sockets,
             tls: false,
+            proxy_protocol: false,
         };
         let handle = edge::Edge::start(
             edge::Snapshot {
