@@ -107,6 +107,26 @@ fn text(daemon: &Daemon) -> String {
     for (rule, value) in &stats.refusals {
         page.labelled("edge_refusals_total", "rule", rule, *value);
     }
+    page.head(
+        "edge_refused_total",
+        "Refusals by the part that refused, observed ones included",
+        "counter",
+    );
+    let parts = [
+        ("codec", stats.refused_codec),
+        ("book", stats.refused_book),
+        ("limit", stats.refused_limit),
+        ("rule", stats.refused_rule),
+        ("route", stats.refused_route),
+    ];
+    for (part, value) in parts {
+        page.labelled("edge_refused_total", "by", part, value);
+    }
+    page.count(
+        "edge_client_aborts_total",
+        "Requests whose client left before the answer was complete",
+        stats.client_aborts,
+    );
     page.count(
         "edge_upstream_errors_total",
         "Upstream connections that failed",
@@ -213,6 +233,11 @@ fn decisions(daemon: &Daemon, page: &mut Page) {
         "book_volatile",
         "Decisions not on disk yet",
         book.volatile as u64,
+    );
+    page.count(
+        "book_entries_total",
+        "Entries written to the log since the start",
+        daemon.bookkeeper().written(),
     );
     page.count(
         "book_refused_total",

@@ -9,6 +9,7 @@
 //! refusals; what the codec and the gate's rules refuse is an event of another kind. **On failure:** a rule that fails is counted by the program.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -39,6 +40,8 @@ pub struct Watch {
     rules: ArcSwap<Rules>,
     bookkeeper: Arc<Bookkeeper>,
     seed: Seed,
+    /// What was counted with rules that a reload has replaced: events and errors.
+    before: (AtomicU64, AtomicU64),
 }
 
 impl std::fmt::Debug for Watch {
@@ -102,6 +105,7 @@ impl Watch {
             rules: ArcSwap::from_pointee(Rules::new(rulebook, sites)),
             bookkeeper,
             seed,
+            before: <(AtomicU64, AtomicU64)>::default(),
         }
     }
 
@@ -110,7 +114,11 @@ impl Watch {
         self.shards.reload(rulebook.program.specs());
         for seat in &self.seats {
             let fresh = Seat::new(&rulebook.program, self.seed);
-            *seat.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+            let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
+            let left = std::mem::replace(&mut *seat, fresh).scratch.counted();
+            // Who reads in between misses these for a moment.
+            self.before.0.fetch_add(left.events, Ordering::Relaxed);
+            self.before.1.fetch_add(left.errors, Ordering::Relaxed);
         }
         self.rules.store(Arc::new(Rules::new(rulebook, sites)));
     }
@@ -145,7 +153,7 @@ impl Watch {
         self.shards.counts()
     }
 
-    /// Events looked at, and expressions that failed.
+    /// Events looked at, and expressions that failed, since the start.
     #[must_use]
     pub fn looked_at(&self) -> (u64, u64) {
         let counted = self.seats.iter().map(|seat| {
@@ -154,7 +162,12 @@ impl Watch {
                 .scratch
                 .counted()
         });
-        counted.fold((0, 0), |sum, one| (sum.0 + one.events, sum.1 + one.errors))
+        let before = (&self.before.0, &self.before.1);
+        let before = (
+            before.0.load(Ordering::Relaxed),
+            before.1.load(Ordering::Relaxed),
+        );
+        counted.fold(before, |sum, one| (sum.0 + one.events, sum.1 + one.errors))
     }
 
     fn strictest(&self) -> Volume {

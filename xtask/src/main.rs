@@ -61,6 +61,9 @@ enum Command {
     Conformance {
         /// The suites to run, such as 'hub' or 'framing'; all when none is named.
         suites: Vec<String>,
+        /// How long the soak is: '90s', '10m', '1h'.
+        #[arg(long, default_value = "1h")]
+        soak: String,
     },
 }
 
@@ -70,7 +73,9 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
         Command::Bench { suite, rest } => bench::run(&suite, &rest),
-        Command::Conformance { suites } => outside::conformance(&suites),
+        Command::Conformance { suites, soak } => {
+            outside::conformance(&suites, &outside::Lengths { soak })
+        }
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -21,6 +21,15 @@ struct Suite {
 enum How {
     /// Tests, as nextest chooses them, with what makes them thorough.
     Tests(&'static str, &'static [(&'static str, &'static str)]),
+    /// The soak, for the given time. nextest would end it after ten minutes.
+    Soak,
+}
+
+/// How long what has no end by itself goes on.
+#[derive(Clone, Debug)]
+pub(crate) struct Lengths {
+    /// The soak's length, such as `1h`.
+    pub(crate) soak: String,
 }
 
 const fn tests(
@@ -56,10 +65,15 @@ const SUITES: &[Suite] = &[
         "package(edge) & test(second)",
         &[("RINGWALL_DAMAGED", "20000")],
     ),
+    Suite {
+        name: "soak",
+        shows: "under mixed load memory is flat, no task is lost, the counters add up",
+        how: How::Soak,
+    },
 ];
 
 /// Runs the suites that are named, or all; whether they passed.
-pub(crate) fn conformance(chosen: &[String]) -> Result<bool> {
+pub(crate) fn conformance(chosen: &[String], lengths: &Lengths) -> Result<bool> {
     for name in chosen {
         if !SUITES.iter().any(|suite| suite.name == name) {
             let known: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
@@ -78,6 +92,7 @@ pub(crate) fn conformance(chosen: &[String]) -> Result<bool> {
         println!("{}: {}", suite.name, suite.shows);
         let passed = match suite.how {
             How::Tests(filter, thorough) => nextest(filter, thorough)?,
+            How::Soak => soak(&lengths.soak)?,
         };
         told.push(format!(
             "{}: {}",
@@ -104,5 +119,23 @@ fn nextest(filter: &str, thorough: &[(&str, &str)]) -> Result<bool> {
         .envs(thorough.iter().copied())
         .args(["nextest", "run", "--workspace", "--no-fail-fast", "-E"])
         .arg(filter);
+    succeeds(&mut command)
+}
+
+/// Runs the soak for so long.
+fn soak(length: &str) -> Result<bool> {
+    let mut command = cargo();
+    command
+        .env("RINGWALL_TEST_ALL", "1")
+        .env("RINGWALL_SOAK", length)
+        .args([
+            "test",
+            "-p",
+            "ringwall",
+            "--test",
+            "soak",
+            "--",
+            "--nocapture",
+        ]);
     succeeds(&mut command)
 }

@@ -87,6 +87,13 @@ impl Bookkeeper {
         self.lock().neighbours.counts()
     }
 
+    /// How many entries (decisions, allowances, and their ends) were written to the log
+    /// since the start.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.lock().author.written()
+    }
+
     /// The book in numbers.
     #[must_use]
     pub fn numbers(&self) -> BookView {

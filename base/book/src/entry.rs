@@ -276,6 +276,12 @@ impl Author {
         self.node
     }
 
+    /// How many entries it wrote in this run.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.last
+    }
+
     /// The next entry. `uuid` is 128 random bits from the caller.
     pub fn entry(&mut self, uuid: EntryId, at: Timestamp, op: Op) -> Entry {
         self.last += 1;
