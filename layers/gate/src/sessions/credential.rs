@@ -38,9 +38,23 @@ impl<'c, I: Iterator<Item = &'c [u8]> + Clone> Credentials<'c, I> {
             left > 0
         });
         lines
-            .flat_map(|line| line.split(|byte| *byte == b';'))
+            .flat_map(|line| Pairs(Some(line)))
             .map(<[u8]>::trim_ascii)
             .filter(|pair| is_long(pair))
+    }
+}
+
+/// The parts of a line between its semicolons.
+struct Pairs<'c>(Option<&'c [u8]>);
+
+impl<'c> Iterator for Pairs<'c> {
+    type Item = &'c [u8];
+
+    fn next(&mut self) -> Option<&'c [u8]> {
+        let line = self.0?;
+        let at = find(b';', line);
+        self.0 = at.and_then(|at| line.get(at + 1..));
+        line.get(..at.unwrap_or(line.len()))
     }
 }
 
@@ -48,8 +62,52 @@ impl<'c, I: Iterator<Item = &'c [u8]> + Clone> Credentials<'c, I> {
 fn is_long(pair: &[u8]) -> bool {
     // most pairs are told by their length alone
     pair.len() > SHORTEST_VALUE
-        && pair
-            .iter()
-            .position(|byte| *byte == b'=')
-            .is_some_and(|at| pair.len() - at > SHORTEST_VALUE)
+        && find(b'=', pair).is_some_and(|at| pair.len() - at > SHORTEST_VALUE)
+}
+
+/// Where a byte stands first, eight bytes at a time: cookies are long, and every request of a
+/// browser brings them.
+fn find(byte: u8, text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    let (words, rest) = text.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        let zero_where_found = u64::from_le_bytes(*word) ^ (ONES * u64::from(byte));
+        // the lowest bit that is set is exact; those above it may not be
+        let found = zero_where_found.wrapping_sub(ONES) & !zero_where_found & (ONES << 7);
+        if found != 0 {
+            return Some(number * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest.iter().position(|other| *other == byte)?;
+    Some(words.len() * 8 + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_split_as_bytes_are_compared() {
+        for line in [
+            "",
+            ";",
+            "a=b",
+            "a=1; b=2;c=3",
+            ";;a=0123456789abcdef;",
+            "a=01234567;b=01234567;\u{ff}\u{100}=;:<=>;",
+            "12345678;2345678;;345678;45678",
+        ] {
+            let want: Vec<&[u8]> = line.as_bytes().split(|byte| *byte == b';').collect();
+            let got: Vec<&[u8]> = Pairs(Some(line.as_bytes())).collect();
+            assert_eq!(got, want, "{line}");
+        }
+        for byte in 0..=255_u8 {
+            let text: Vec<u8> = (0..=255_u8).rev().chain(0..=255).collect();
+            for from in 0..20 {
+                let text = &text[from..];
+                let want = text.iter().position(|other| *other == byte);
+                assert_eq!(find(byte, text), want, "{byte} from {from}");
+            }
+        }
+    }
 }
