@@ -13,6 +13,7 @@
 //! | [`watch`] | detection on the edge's own cores |
 //! | [`bookkeeper`] | the one place that changes the book |
 //! | [`rulebook`] | rules from the binary, a hub or a folder, compiled |
+//! | [`labels`] | sites from the labels of Docker's containers |
 //! | [`posture`] | what holds, for `status` |
 //! | [`control`] | the control socket, both ends |
 //! | [`commands`] | what the command line's words do |
@@ -26,6 +27,7 @@ pub mod control;
 pub mod daemon;
 pub mod demo;
 pub mod error;
+pub mod labels;
 pub mod metrics;
 pub mod oracle;
 pub mod posture;

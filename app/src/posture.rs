@@ -1,5 +1,6 @@
 //! What holds, and how we know: the answer to `ringwall status`.
 
+use config::snapshot::SiteSource;
 use store::Condition;
 use vocab::{Basis, Ring, State};
 
@@ -54,6 +55,11 @@ pub fn status(daemon: &Daemon) -> StatusView {
             .map(|pause| PauseView { until: pause.until }),
         rings,
         sites: sites(daemon),
+        labels: daemon
+            .config()
+            .docker
+            .labels
+            .then(|| daemon.labels().view()),
         traffic: TrafficView {
             open: stats.open,
             connections: stats.accepted,
@@ -91,7 +97,7 @@ fn edge(daemon: &Daemon) -> Vec<ControlView> {
         State::Broken("An edge core or the worker ended; the log says why.".to_owned())
     };
     let limits = &config.edge.limits;
-    vec![
+    let mut controls = vec![
         seen(
             "edge.listen",
             "Stands in front of the sites",
@@ -127,7 +133,53 @@ fn edge(daemon: &Daemon) -> Vec<ControlView> {
         sessions(daemon),
         confinement(daemon),
         helper(daemon),
-    ]
+    ];
+    controls.extend(labels(daemon));
+    controls
+}
+
+/// Sites from labels; `None` where the configuration does not ask for them.
+fn labels(daemon: &Daemon) -> Option<ControlView> {
+    let config = daemon.config();
+    if !config.docker.labels {
+        return None;
+    }
+    let view = daemon.labels().view();
+    let since = view.since.map_or_else(
+        || "the start".to_owned(),
+        |time| time.to_the_second().to_string(),
+    );
+    let state = if let Some(why) = &view.why {
+        State::Broken(format!(
+            "Since {since} Docker is not heard: {why}. The sites stay as they were."
+        ))
+    } else if !view.connected {
+        State::Unknown("Docker has not answered yet.".to_owned())
+    } else if let Some(first) = view.faults.first() {
+        State::Broken(format!(
+            "{} labels are wrong, the first: {first}",
+            view.wrong
+        ))
+    } else {
+        State::Holds
+    };
+    let hands = if daemon.hands().access.is_helped() {
+        "the privileged helper, which alone holds the socket"
+    } else {
+        "this process itself, which holds the socket (as good as root): without root there is no helper"
+    };
+    let left_out = match view.left_out {
+        0 => String::new(),
+        more => format!(" {more} more containers have labels and were left out."),
+    };
+    let evidence = format!(
+        "{} containers declare {} sites; {} is asked by {hands}.{left_out}",
+        view.containers,
+        view.sites,
+        config.docker.socket.display()
+    );
+    let title = "Sites follow containers' labels";
+    Some(seen("edge.labels", title, state, evidence))
 }
 
 fn sessions(daemon: &Daemon) -> ControlView {
@@ -245,6 +297,10 @@ fn sites(daemon: &Daemon) -> Vec<SiteView> {
             upstreams: site.upstreams.iter().map(ToString::to_string).collect(),
             mode: site.mode.to_string(),
             volume_from: gradual.then_some(from),
+            containers: match &site.source {
+                SiteSource::File => None,
+                SiteSource::Labels { containers } => Some(containers.clone()),
+            },
             name,
         }
     };
@@ -258,6 +314,7 @@ fn notes(daemon: &Daemon) -> Vec<String> {
         .take(10)
         .map(|fault| format!("Rule left out: {}", sentence(fault)))
         .collect();
+    notes.extend(wrong_labels(daemon));
     let stats = daemon.stats();
     if stats.log_dropped > 0 {
         notes.push(format!(
@@ -272,6 +329,17 @@ fn notes(daemon: &Daemon) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// The first labels that are wrong.
+fn wrong_labels(daemon: &Daemon) -> Vec<String> {
+    if !daemon.config().docker.labels {
+        return Vec::new();
+    }
+    let faults = daemon.labels().view().faults.into_iter().take(10);
+    faults
+        .map(|fault| format!("Label wrong: {fault}"))
+        .collect()
 }
 
 /// A fault as a sentence with one full stop.

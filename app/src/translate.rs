@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Config;
-use config::snapshot::{ClientHeader, HostPattern, Mode, Profile, Upstream};
+use config::snapshot::{ClientHeader, HostPattern, Mode, Profile, Site, SiteSource, Upstream};
 use vocab::{Timestamp, UpstreamAddr};
 
 use crate::Error;
@@ -19,33 +19,7 @@ pub fn edge(
     config: &Config,
     volume_from: impl Fn(&str) -> Timestamp,
 ) -> Result<edge::Snapshot, Error> {
-    let sites = (0_u32..)
-        .zip(&config.edge.sites)
-        .map(|(number, site)| {
-            let name = site.name();
-            let upstreams = site
-                .upstreams
-                .iter()
-                .map(resolve)
-                .collect::<Result<Vec<_>, _>>()?;
-            let mode = match site.mode {
-                Mode::Gradual => gate::Mode::Default,
-                Mode::Enforce => gate::Mode::Enforce,
-                Mode::Observe => gate::Mode::Observe,
-            };
-            let policy = gate::SitePolicy {
-                mode,
-                ..gate::SitePolicy::new(number, volume_from(&name))
-            };
-            Ok(edge::Site {
-                hosts: hosts(&site.hosts),
-                path_prefix: site.path.clone(),
-                upstreams: upstreams.into_iter().flatten().collect(),
-                policy,
-                name,
-            })
-        })
-        .collect::<Result<_, Error>>()?;
+    let sites = sites(&config.edge.sites, volume_from)?;
     let (limits, timeouts) = (&config.edge.limits, &config.edge.timeouts);
     Ok(edge::Snapshot {
         sites,
@@ -78,6 +52,56 @@ fn client_header(header: Option<&ClientHeader>) -> edge::ClientHeader {
         Some(ClientHeader::Forwarded) => edge::ClientHeader::Forwarded,
         Some(ClientHeader::Single(name)) => edge::ClientHeader::Single(name.as_str().into()),
     }
+}
+
+/// Sites in the edge's words. Those of the configuration are numbered in order, those
+/// of labels by their name, since they come and go. Resolves upstream names: blocks.
+///
+/// # Errors
+/// When an upstream's name stands for no address.
+pub fn sites(
+    all: &[Site],
+    volume_from: impl Fn(&str) -> Timestamp,
+) -> Result<Vec<edge::Site>, Error> {
+    let one = |(number, site): (u32, &Site)| {
+        let name = site.name();
+        let number = match &site.source {
+            SiteSource::File => number,
+            SiteSource::Labels { .. } => label_number(&name),
+        };
+        let upstreams = site
+            .upstreams
+            .iter()
+            .map(resolve)
+            .collect::<Result<Vec<_>, _>>()?;
+        let mode = match site.mode {
+            Mode::Gradual => gate::Mode::Default,
+            Mode::Enforce => gate::Mode::Enforce,
+            Mode::Observe => gate::Mode::Observe,
+        };
+        let policy = gate::SitePolicy {
+            mode,
+            ..gate::SitePolicy::new(number, volume_from(&name))
+        };
+        Ok(edge::Site {
+            hosts: hosts(&site.hosts),
+            path_prefix: site.path.clone(),
+            upstreams: upstreams.into_iter().flatten().collect(),
+            policy,
+            name,
+        })
+    };
+    (0_u32..).zip(all).map(one).collect()
+}
+
+/// A number above those of the configuration's sites. Two names that meet in one
+/// share their visitors' request counts, nothing else.
+fn label_number(name: &str) -> u32 {
+    let mut hash = 0x811c_9dc5_u32; // FNV-1a
+    for byte in name.bytes() {
+        hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    }
+    hash | 1 << 31
 }
 
 /// Host patterns in the edge's words.

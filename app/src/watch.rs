@@ -123,6 +123,16 @@ impl Watch {
         self.rules.store(Arc::new(Rules::new(rulebook, sites)));
     }
 
+    /// Takes other sites with the rules as they are.
+    pub fn replace_sites(&self, sites: &[(String, SiteVolume)]) {
+        let before = self.rules.load();
+        self.rules.store(Arc::new(Rules {
+            faults: before.faults.clone(),
+            scenarios: before.scenarios,
+            sites: sites.iter().cloned().collect(),
+        }));
+    }
+
     /// Lets time pass: counters that are due overflow, dead buckets are freed.
     pub fn advance(&self) {
         let mut alerts = Vec::new();

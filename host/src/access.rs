@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use host_sys::file;
 
 use crate::client::{Client, HelperState, HostError};
+use crate::docker::{self, DockerRule, Stream};
 use crate::policy::{FileRule, ListenerRule};
 
 /// Whose hands open what the process needs.
@@ -48,6 +49,39 @@ impl Access {
             Self::Own { .. } => file::open_plain(&rule.path)
                 .map_err(|source| own(format!("open {}", rule.id()), source)),
         }
+    }
+
+    /// What containers' labels say, from now on. With a helper, Docker's socket is in
+    /// its hands; without one, a thread of this process asks with the user's own rights.
+    ///
+    /// # Errors
+    /// See [`HostError`]; that Docker does not answer is no error but told in the stream.
+    pub fn docker_events(&self, rule: &DockerRule) -> Result<Stream, HostError> {
+        match self {
+            Self::Helper(client) => Ok(Stream {
+                pipe: client.docker_events()?,
+                watch: None,
+            }),
+            Self::Own { .. } => match docker::watch(rule) {
+                Ok((pipe, watch)) => Ok(Stream {
+                    pipe,
+                    watch: Some(watch),
+                }),
+                Err(error) => Err(own(
+                    "watch Docker's containers".to_owned(),
+                    host_sys::Error::Call {
+                        doing: "start a thread".to_owned(),
+                        source: error,
+                    },
+                )),
+            },
+        }
+    }
+
+    /// Whether a helper holds root for us.
+    #[must_use]
+    pub const fn is_helped(&self) -> bool {
+        matches!(self, Self::Helper(_))
     }
 
     /// Tells the helper to read the configuration again, before anything new in it

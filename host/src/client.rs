@@ -6,7 +6,7 @@
 //! before is touched.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, PipeReader};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::process::Child;
@@ -132,6 +132,17 @@ impl Client {
         let what = format!("open {id}");
         match self.ask(&what, Verb::OpenConfigured { id })? {
             (Word::Opened, Some(file)) => Ok(file.into()),
+            _ => Err(HostError::OutOfTurn),
+        }
+    }
+
+    /// A pipe that tells what containers' labels say; the one before ends.
+    ///
+    /// # Errors
+    /// See [`HostError`].
+    pub fn docker_events(&self) -> Result<PipeReader, HostError> {
+        match self.ask("watch Docker's containers", Verb::DockerEvents)? {
+            (Word::Watching, Some(pipe)) => Ok(pipe.into()),
             _ => Err(HostError::OutOfTurn),
         }
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use crate::docker::DockerRule;
 use crate::policy::{FileRule, ListenerRule, Policy};
 use crate::verb::{Counters, Refusal, VERSION, Verb, Why, Word};
 
@@ -37,6 +38,8 @@ pub enum Order {
     Bind(ListenerRule),
     /// Open this and hand it over.
     Open(FileRule),
+    /// Watch containers and hand over the pipe.
+    Watch(DockerRule),
     /// Read the configuration again and [`Desk::adopt`] it.
     Reload,
     /// Answer this and end the process.
@@ -141,7 +144,10 @@ impl Desk {
         match (order, done) {
             (Order::Bind(_), true) => self.counted.bound += 1,
             (Order::Open(_), true) => self.counted.opened += 1,
-            (Order::Bind(_) | Order::Open(_) | Order::Reload, false) => self.counted.refused += 1,
+            (Order::Watch(_), true) => self.counted.watched += 1,
+            (Order::Bind(_) | Order::Open(_) | Order::Watch(_) | Order::Reload, false) => {
+                self.counted.refused += 1;
+            }
             (Order::Reload, true) | (Order::Say(_) | Order::Part(_), _) => {}
         }
     }
@@ -182,6 +188,7 @@ impl Desk {
             Verb::Hello { .. } => Order::Part(Word::Refused(Refusal::new(Why::Version, ""))),
             Verb::BindListener { id, share } => self.bind(id, share, now),
             Verb::OpenConfigured { id } => self.open(&id, now),
+            Verb::DockerEvents => self.watch(now),
             Verb::Reload => Order::Reload,
             Verb::Ping => Order::Say(Word::Pong {
                 counted: self.counted,
@@ -218,6 +225,17 @@ impl Desk {
             return refuse(Why::Budget, "");
         }
         Order::Open(rule)
+    }
+
+    fn watch(&mut self, now: Instant) -> Order {
+        let Some(rule) = self.policy.docker.clone() else {
+            return self.refused(Why::NotConfigured);
+        };
+        if !self.descriptors.take(now) {
+            self.counted.over_budget += 1;
+            return refuse(Why::Budget, "");
+        }
+        Order::Watch(rule)
     }
 
     fn refused(&mut self, why: Why) -> Order {

@@ -5,7 +5,8 @@
 //! [`serve`](serve()) until its peer is gone, and the main process gives root up with
 //! [`confine`](confine()). From then on it asks for what it needs through [`Access`].
 //!
-//! For: listeners on configured addresses, configured files opened for reading.
+//! For: listeners on configured addresses, configured files opened for reading, and,
+//! where the configuration asks for it, what containers' labels say.
 //! Refuses: everything else. The helper takes its peer for compromised: verbs are a
 //! closed set, name only what the helper itself read in the configuration
 //! ([`Policy`]), are bounded in size and number, and the helper ends when its peer
@@ -29,6 +30,7 @@
 //! | [`desk`] | pure: one datagram in, one order out |
 //! | [`serve`](mod@serve) | the helper's loop |
 //! | [`client`] | the main process's end: [`Client`] |
+//! | [`docker`] | containers' labels as a stream of typed values |
 //! | [`access`] | one way to a listener or file, with the helper and without: [`Access`] |
 //! | [`start`](mod@start) | starting the helper: [`start()`], [`Start`], [`find_account`] |
 //! | [`confine`](mod@confine) | giving up what is not needed: [`confine()`], [`Confinement`] |
@@ -37,6 +39,7 @@ pub mod access;
 pub mod client;
 pub mod confine;
 pub mod desk;
+pub mod docker;
 pub mod policy;
 pub mod serve;
 pub mod start;
@@ -45,6 +48,7 @@ pub mod verb;
 pub use access::Access;
 pub use client::{Client, HelperState, HostError};
 pub use confine::{Confinement, Plan, confine};
+pub use docker::DockerRule;
 pub use host_sys::file::own_directory;
 pub use host_sys::{Account, Exec, Fence, Filter, PeerCredentials, Reach, TcpBind};
 pub use host_sys::{bind_listener, peer_credentials};

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::docker::DockerRule;
+
 /// The most listeners and the most files a policy keeps; what is over is left out
 /// by [`Policy::bounded`].
 pub const MOST_RULES: usize = 4_096;
@@ -15,6 +17,8 @@ pub struct Policy {
     pub listeners: Vec<ListenerRule>,
     /// Files that may be opened for reading.
     pub files: Vec<FileRule>,
+    /// Where containers may be watched; `None` where nobody asked for it.
+    pub docker: Option<DockerRule>,
 }
 
 /// An address that may be bound.

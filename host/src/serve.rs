@@ -11,6 +11,7 @@ use host_sys::account::CapabilitySet;
 use host_sys::{Channel, Error, account, fence, file, filter, process};
 
 use crate::desk::{Desk, Order};
+use crate::docker::{self, Watch};
 use crate::policy::Policy;
 use crate::verb::{LARGEST, Refusal, Reply, Why, Word};
 
@@ -43,6 +44,7 @@ pub fn answer(
         Policy::default()
     });
     let mut desk = Desk::new(first.bounded(), Instant::now());
+    let mut watch = None;
     let mut buffer = vec![0_u8; LARGEST];
     loop {
         let received = match channel.receive(&mut buffer, false) {
@@ -52,7 +54,7 @@ pub fn answer(
         };
         let datagram = buffer.get(..received.length).unwrap_or_default();
         let (number, order) = desk.judge(datagram, received.cut, Instant::now());
-        let (word, descriptor) = carry_out(&order, &mut desk, &mut load);
+        let (word, descriptor) = carry_out(&order, &mut desk, &mut watch, &mut load);
         desk.note(&order, !matches!(word, Word::Refused(_)));
         if let Word::Refused(refusal) = &word {
             tracing::debug!(why = ?refusal.why, "helper refused a request");
@@ -71,6 +73,7 @@ pub fn answer(
 fn carry_out(
     order: &Order,
     desk: &mut Desk,
+    watch: &mut Option<Watch>,
     load: &mut impl FnMut() -> Result<Policy, String>,
 ) -> (Word, Option<OwnedFd>) {
     match order {
@@ -85,10 +88,24 @@ fn carry_out(
             Ok(opened) => (Word::Opened, Some(opened.into())),
             Err(error) => (system(&error), None),
         },
+        Order::Watch(rule) => {
+            *watch = None; // one at a time: the pipe before this one ends
+            match docker::watch(rule) {
+                Ok((pipe, started)) => {
+                    *watch = Some(started);
+                    (Word::Watching, Some(pipe.into()))
+                }
+                Err(error) => (system_call("watch containers", &error), None),
+            }
+        }
         Order::Reload => match load() {
             Ok(policy) => {
+                let watched = desk.policy().docker.clone();
                 desk.adopt(policy.bounded());
                 let policy = desk.policy();
+                if policy.docker != watched {
+                    *watch = None; // what is no longer configured is no longer told
+                }
                 let word = Word::Reloaded {
                     listeners: policy.listeners.len(),
                     files: policy.files.len(),
@@ -105,6 +122,14 @@ fn system(error: &Error) -> Word {
         why: Why::System,
         detail: error.to_string(),
         errno: error.errno(),
+    })
+}
+
+fn system_call(what: &str, error: &std::io::Error) -> Word {
+    Word::Refused(Refusal {
+        why: Why::System,
+        detail: format!("{what}: {error}"),
+        errno: error.raw_os_error(),
     })
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub const LARGEST: usize = 8_192;
 
 /// The version of this protocol; both ends must name the same.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What the main process may ask for.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub enum Verb {
         /// [`crate::FileRule::id`].
         id: String,
     },
+    /// A pipe that tells what containers' labels say: see [`crate::docker`]. It takes
+    /// the place of the one before.
+    DockerEvents,
     /// Read the configuration again.
     Reload,
     /// Is anybody there?
@@ -65,6 +68,8 @@ pub enum Word {
     Bound,
     /// The file comes with this datagram.
     Opened,
+    /// The pipe's reading end comes with this datagram.
+    Watching,
     /// The configuration was read again.
     Reloaded {
         /// How many listeners it names.
@@ -136,6 +141,9 @@ pub struct Counters {
     pub bound: u64,
     /// Files handed over.
     pub opened: u64,
+    /// Pipes of containers' labels handed over.
+    #[serde(default)]
+    pub watched: u64,
     /// Requests refused for what they asked.
     pub refused: u64,
     /// Requests refused for coming too fast.

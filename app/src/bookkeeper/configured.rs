@@ -34,6 +34,15 @@ impl Bookkeeper {
         drop(desk);
     }
 
+    /// Replaces the never-ban list alone, for upstreams that came or went.
+    pub fn spare(&self, spared: Spared) {
+        let mut desk = self.lock();
+        desk.spared = spared.remembering(&desk.spared);
+        let changes = desk.respare();
+        self.published.publish(&changes);
+        drop(desk);
+    }
+
     /// Resolves every host name that somebody is spared or allowed by. Blocks.
     pub fn resolve_names(&self) {
         let desk = self.lock();

@@ -116,8 +116,22 @@ fn site_row(site: &crate::control::protocol::SiteView, now: Timestamp) -> Vec<Ce
         Cell::new(&site.name),
         Cell::new(&site.mode),
         Cell::new(volume),
-        Cell::new(site.upstreams.join(", ")),
+        Cell::new(upstreams(site)),
     ]
+}
+
+/// Where requests go, and for labels whose they are.
+fn upstreams(site: &crate::control::protocol::SiteView) -> String {
+    let there = if site.upstreams.is_empty() {
+        "nobody is there: 503".to_owned()
+    } else {
+        site.upstreams.join(", ")
+    };
+    match site.containers.as_deref() {
+        None => there,
+        Some([]) => format!("{there} (its containers were removed)"),
+        Some(names) => printable(&format!("{there} (labels of {})", names.join(", "))),
+    }
 }
 
 fn standing(state: &State) -> (Tone, &'static str) {

@@ -1,5 +1,6 @@
 //! What is said over the control socket. Version 1.
 
+use crate::labels::LabelsView;
 use serde::{Deserialize, Serialize};
 use vocab::{Alert, Decision, Ring, State, Timestamp};
 
@@ -116,6 +117,9 @@ pub struct StatusView {
     pub rings: Vec<RingView>,
     /// Every site.
     pub sites: Vec<SiteView>,
+    /// Containers' labels; `None` where the configuration does not ask for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelsView>,
     /// What went through.
     pub traffic: TrafficView,
     /// The book in numbers.
@@ -168,6 +172,9 @@ pub struct SiteView {
     pub mode: String,
     /// When volume rules begin to be enforced, while they are not.
     pub volume_from: Option<Timestamp>,
+    /// The containers whose labels declare it; `None` for a site of the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containers: Option<Vec<String>>,
 }
 
 /// What went through since the start.

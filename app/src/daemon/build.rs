@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use book::{AdmitPolicy, Budgets};
 use config::Config;
-use config::snapshot::{LogFormat, LogTarget, Mode};
+use config::snapshot::{LogFormat, LogTarget, Mode, SiteSource};
 use gate::Gate;
 use host::{FileRule, ListenerRule};
 use store::Store;
@@ -31,6 +31,8 @@ pub(super) struct Built {
     pub(super) bookkeeper: Arc<Bookkeeper>,
     pub(super) watch: Arc<Watch>,
     pub(super) addresses: Vec<SocketAddr>,
+    /// As it went to the edge.
+    pub(super) snapshot: edge::Snapshot,
 }
 
 pub(super) fn build(config: &Config, start: &Start) -> Result<Built, Error> {
@@ -85,7 +87,8 @@ pub(super) fn build(config: &Config, start: &Start) -> Result<Built, Error> {
         certificates: certificates(config, &start.access)?,
         cores,
     };
-    let edge = edge::Edge::start(snapshot, listeners, deps).map_err(|error| sentence(&error))?;
+    let edge =
+        edge::Edge::start(snapshot.clone(), listeners, deps).map_err(|error| sentence(&error))?;
     let edge = Arc::new(RwLock::new(edge));
     // Weak, since the edge's observer leads back here; tried, since a drain that
     // holds the handle closes every connection anyway.
@@ -103,6 +106,7 @@ pub(super) fn build(config: &Config, start: &Start) -> Result<Built, Error> {
         bookkeeper,
         watch,
         addresses,
+        snapshot,
     })
 }
 
@@ -234,6 +238,8 @@ pub(super) fn certificates(
             .edge
             .sites
             .iter()
+            // Labels that come later must not make a start or a reload fail.
+            .filter(|site| site.source == SiteSource::File)
             .flat_map(|site| translate::hosts(&site.hosts))
             .collect();
         found.push(edge::self_signed(&hosts).map_err(|error| {

@@ -18,10 +18,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use config::Config;
+use config::snapshot::Site;
 use gate::Gate;
+use host::docker::Frame;
+use tokio::sync::Notify;
 use vocab::Timestamp;
 
 use crate::bookkeeper::{Bookkeeper, Spared};
+use crate::labels::Labels;
 use crate::watch::Watch;
 use crate::{Error, now, rulebook, translate};
 use build::Built;
@@ -35,6 +39,8 @@ pub struct Start {
     pub access: host::Access,
     /// What privileges were given up, where that was the question.
     pub confinement: Option<host::Confinement>,
+    /// What was heard of containers' labels so far.
+    pub labels: Labels,
 }
 
 impl Start {
@@ -45,6 +51,7 @@ impl Start {
         Self {
             access: host::Access::Own { why },
             confinement: None,
+            labels: Labels::default(),
         }
     }
 }
@@ -57,7 +64,13 @@ pub struct Daemon {
     bookkeeper: Arc<Bookkeeper>,
     watch: Arc<Watch>,
     start: Start,
+    /// In force: the file's, and the sites of labels after the file's own.
     config: ArcSwap<Config>,
+    /// As the file has it.
+    file: ArcSwap<Config>,
+    /// The edge's snapshot of the file alone, its upstreams resolved.
+    base: Mutex<edge::Snapshot>,
+    reloaded: Notify,
     /// What was in force at the start: some of it stays so until a restart.
     began_with: Config,
     /// One reload at a time.
@@ -80,13 +93,15 @@ impl Daemon {
     ///
     /// # Errors
     /// Whole sentences: a listener, a rule, a certificate or the state directory.
-    pub fn start(config: Config, start: Start) -> Result<Self, Error> {
+    pub fn start(file: Config, start: Start) -> Result<Self, Error> {
+        let config = with_labels(&file, start.labels.sites(&file, now()));
         let Built {
             edge,
             gate,
             bookkeeper,
             watch,
             addresses,
+            snapshot,
         } = build::build(&config, &start)?;
         let worker = Worker::start(Arc::clone(&bookkeeper), Arc::clone(&watch))?;
         Ok(Self {
@@ -95,7 +110,10 @@ impl Daemon {
             bookkeeper,
             watch,
             start,
-            began_with: config.clone(),
+            began_with: file.clone(),
+            base: Mutex::new(without_labels(snapshot, &file)),
+            reloaded: Notify::new(),
+            file: ArcSwap::from_pointee(file),
             config: ArcSwap::from_pointee(config),
             reloading: Mutex::new(()),
             pause: Mutex::new(None),
@@ -151,11 +169,13 @@ impl Daemon {
     ///
     /// # Errors
     /// Whole sentences; the old configuration is then still in force.
-    pub fn reload(&self, config: Config) -> Result<String, Error> {
+    pub fn reload(&self, file: Config) -> Result<String, Error> {
         let _one = self
             .reloading
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        self.labels().release_absent();
+        let config = with_labels(&file, self.labels().sites(&file, now()));
         let before = self.config();
         if before.edge.listeners != config.edge.listeners {
             return Err(Error::Operator(
@@ -174,9 +194,11 @@ impl Daemon {
             .reload_certificates(&certificates)
             .map_err(|error| build::sentence(&error))?;
         let upstreams = translate::upstream_addresses(&snapshot);
+        let base = without_labels(snapshot.clone(), &file);
         self.edge()
             .reload(snapshot)
             .map_err(|error| build::sentence(&error))?;
+        *self.base.lock().unwrap_or_else(PoisonError::into_inner) = base;
         let spared = Spared::new(
             &config.book.never_ban,
             upstreams,
@@ -195,8 +217,10 @@ impl Daemon {
         let (scenarios, broken) = (rules.scenarios(), rules.faults.len());
         self.watch
             .replace(&rules, &build::site_policies(&config, &self.bookkeeper));
-        let later = needs_restart(&self.began_with, &config);
+        let later = needs_restart(&self.began_with, &file);
         self.config.store(Arc::new(config));
+        self.file.store(Arc::new(file));
+        self.reloaded.notify_one();
         self.worker.resolve_soon();
         tracing::info!(scenarios, broken, ?later, "configuration reloaded");
         let mut said = format!(
@@ -206,6 +230,71 @@ impl Daemon {
             said += &format!(" Only after a restart: {}.", later.join(", "));
         }
         Ok(said)
+    }
+
+    /// Takes what was heard of containers' labels and has the sites follow; `None` lets
+    /// time pass. Blocks for moments; where it fails, the sites stay as they were.
+    pub fn relabel(&self, frame: Option<Frame>) {
+        let _one = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(frame) = frame {
+            self.labels().hear(frame, now());
+        }
+        let file = self.file.load();
+        let config = with_labels(&file, self.labels().sites(&file, now()));
+        let before = self.config();
+        if config.edge.sites == before.edge.sites {
+            return;
+        }
+        let sites = config.edge.sites.len() - file.edge.sites.len();
+        match self.follow_labels(config, file.edge.sites.len()) {
+            Ok(()) => tracing::info!(sites, "sites of labels changed"),
+            Err(error) => tracing::error!(%error, "sites of labels not changed, the old ones stay"),
+        }
+    }
+
+    /// Puts sites of labels in force; the file's own are as they were resolved last.
+    fn follow_labels(&self, config: Config, own: usize) -> Result<(), Error> {
+        let mut snapshot = self
+            .base
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let labelled = config.edge.sites.get(own..).unwrap_or_default();
+        snapshot.sites.extend(translate::sites(labelled, |site| {
+            build::volume_from(&config, &self.bookkeeper, site)
+        })?);
+        snapshot.check().map_err(|error| build::sentence(&error))?;
+        let tools = build::tools()?;
+        let upstreams = translate::upstream_addresses(&snapshot);
+        self.edge()
+            .reload(snapshot)
+            .map_err(|error| build::sentence(&error))?;
+        let spared = Spared::new(
+            &config.book.never_ban,
+            upstreams,
+            &config.edge.trusted_proxies,
+        );
+        let local = spared.local_alert_only();
+        self.gate.replace(translate::gate(&config, tools, local));
+        self.bookkeeper.spare(spared);
+        self.watch
+            .replace_sites(&build::site_policies(&config, &self.bookkeeper));
+        self.config.store(Arc::new(config));
+        Ok(())
+    }
+
+    /// What is known of containers' labels.
+    #[must_use]
+    pub fn labels(&self) -> &Labels {
+        &self.start.labels
+    }
+
+    /// Waits for the next reload.
+    pub async fn reloaded(&self) {
+        self.reloaded.notified().await;
     }
 
     fn snapshot(&self, config: &Config) -> Result<edge::Snapshot, Error> {
@@ -282,6 +371,19 @@ impl Daemon {
         }
         report
     }
+}
+
+/// The configuration with the sites of labels after its own.
+fn with_labels(file: &Config, sites: Vec<Site>) -> Config {
+    let mut config = file.clone();
+    config.edge.sites.extend(sites);
+    config
+}
+
+/// The snapshot with the file's own sites alone, which come first.
+fn without_labels(mut snapshot: edge::Snapshot, file: &Config) -> edge::Snapshot {
+    snapshot.sites.truncate(file.edge.sites.len());
+    snapshot
 }
 
 /// The tables that changed since the start and that a running instance cannot take up.

@@ -17,6 +17,8 @@ use super::voice::{LastWords, Voice};
 use super::{Daemon, Start};
 use crate::configuration::Beginning;
 use crate::control::server::Socket;
+use crate::labels::Labels;
+use crate::labels::follow::{self, Ear};
 use crate::oracle::Desk;
 use crate::{Error, configuration, metrics};
 
@@ -59,9 +61,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         })?
     };
     let patience = config.edge.timeouts.drain;
+    let ear = match follow::rule(&config) {
+        Some(rule) => runtime.block_on(Ear::first(&start.access, rule, &start.labels)),
+        None => None,
+    };
     let daemon = Arc::new(Daemon::start(config, start)?);
     announce(&daemon);
-    let outcome = runtime.block_on(serve(&daemon, control, &beginning));
+    let outcome = runtime.block_on(serve(&daemon, control, &beginning, ear));
     tracing::info!("draining");
     let drained = daemon.drain(patience);
     tracing::info!(aborted = drained.aborted, took = ?drained.took, "stopped");
@@ -102,7 +108,12 @@ fn policy(config: &Config) -> Policy {
     let files = files
         .flat_map(|pair| [FileRule::new(&pair.chain), FileRule::new(&pair.key)])
         .collect();
-    Policy { listeners, files }.bounded()
+    Policy {
+        listeners,
+        files,
+        docker: follow::rule(config),
+    }
+    .bounded()
 }
 
 /// The words that start this program as something else with the same configuration.
@@ -162,6 +173,7 @@ fn confine(config: &Config, arguments: &Arguments, started: host::Start) -> Resu
     Ok(Start {
         access,
         confinement: Some(confinement),
+        labels: Labels::default(),
     })
 }
 
@@ -217,7 +229,12 @@ fn announce(daemon: &Daemon) {
 }
 
 /// Answers the control socket, `/metrics` and signals until told to stop.
-async fn serve(daemon: &Arc<Daemon>, control: Socket, beginning: &Beginning) -> Result<(), Error> {
+async fn serve(
+    daemon: &Arc<Daemon>,
+    control: Socket,
+    beginning: &Beginning,
+    ear: Option<Ear>,
+) -> Result<(), Error> {
     let down = Arc::new(Notify::new());
     let desk = Arc::new(Desk::new(
         Arc::clone(daemon),
@@ -232,6 +249,10 @@ async fn serve(daemon: &Arc<Daemon>, control: Socket, beginning: &Beginning) -> 
         if let Some(Err(error)) = stop.or(metrics::serve(figures)).await {
             tracing::warn!(%error, "metrics are not served");
         }
+    });
+    let followed = Arc::clone(daemon);
+    crew.spawn("labels", |mut stop| async move {
+        stop.or(follow::follow(followed, ear)).await;
     });
     let outcome = attend(
         daemon,

@@ -143,6 +143,12 @@ fn apply_arguments(arguments: &Arguments, tree: &mut Tree) {
                 &Place::Argument("--observe"),
             );
         }
+        let path = ["docker", "mode"];
+        tree.set(
+            &path,
+            &Value::from("observe"),
+            &Place::Argument("--observe"),
+        );
     }
 }
 

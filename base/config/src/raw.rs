@@ -18,6 +18,8 @@ pub struct Raw {
     pub edge: Edge,
     /// Ring 2: what sees attacks in the traffic.
     pub detection: Detection,
+    /// Sites from the labels of Docker's containers.
+    pub docker: Docker,
     /// Who is never barred, who is barred for how long.
     pub book: Book,
     /// Where state rests.
@@ -286,6 +288,37 @@ pub enum Mode {
     Enforce,
     /// Nothing is enforced; what would have been is shown.
     Observe,
+}
+
+/// Sites from the labels of Docker's containers; `docs/labels.md` lists the labels.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Docker {
+    /// Whether containers' labels (`ringwall.host` and others) declare sites. Off:
+    /// whoever may start a container could then open a site here, and Docker's socket,
+    /// which is as good as root, is not opened unasked.
+    pub labels: bool,
+    /// Docker's socket. `/var/run/docker.sock` is where Docker puts it.
+    pub socket: String,
+    /// The hosts that labels may claim: names, or `*.example.org` for everything below.
+    /// Empty: any host but `*` and those that sites of this file name. Set it where
+    /// others than you start containers, such as a runner of build jobs.
+    pub hosts: Vec<String>,
+    /// What is enforced on these sites, whatever their labels say. Left out: what
+    /// `ringwall.mode` says, and without that as for any site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+}
+
+impl Default for Docker {
+    fn default() -> Self {
+        Self {
+            labels: false,
+            socket: "/var/run/docker.sock".to_owned(),
+            hosts: Vec::new(),
+            mode: None,
+        }
+    }
 }
 
 /// Ring 2: what sees attacks in the traffic.

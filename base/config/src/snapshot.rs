@@ -6,11 +6,13 @@
 //! stand in [`crate::raw`], which is the shape of the file.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vocab::{Cidr, Timestamp};
+
+use crate::validate::host_name;
 
 /// The whole effective configuration.
 #[derive(Clone, PartialEq, Debug)]
@@ -19,6 +21,8 @@ pub struct Config {
     pub edge: Edge,
     /// Ring 2: rules and their tuning.
     pub detection: Detection,
+    /// Sites from containers' labels.
+    pub docker: Docker,
     /// Who is never barred, and how long others are.
     pub book: Book,
     /// Where state rests.
@@ -152,12 +156,26 @@ pub struct Site {
     pub hosts: Vec<HostPattern>,
     /// The path prefix it answers for; starts with `/`. The longest prefix wins.
     pub path: String,
-    /// Its upstreams; at least one.
+    /// Its upstreams; at least one where the file has it. Without any it answers 503.
     pub upstreams: Vec<Upstream>,
     /// What is enforced.
     pub mode: Mode,
     /// The certificate to show; `None` for none of its own.
     pub certificate: Option<CertificateFiles>,
+    /// Who declared it.
+    pub source: SiteSource,
+}
+
+/// Who declared a site.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SiteSource {
+    /// The configuration.
+    File,
+    /// Containers' labels.
+    Labels {
+        /// The containers, by name; empty where the last one was removed.
+        containers: Vec<String>,
+    },
 }
 
 impl Site {
@@ -176,6 +194,25 @@ impl Site {
     }
 }
 
+/// Reads the path prefix of a site: it starts with `/`, and ends without one unless
+/// it is all of it.
+///
+/// # Errors
+/// What is wrong with it, as a clause.
+pub fn path_prefix(text: &str) -> Result<String, &'static str> {
+    if !text.starts_with('/') {
+        return Err("does not start with '/'");
+    }
+    if text.contains("//") || text.split('/').any(|part| part == "." || part == "..") {
+        return Err("has empty segments or dots, which no request that is let through has");
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains(['?', '#', '\\', '*']) {
+        return Err("has characters that a path prefix cannot have");
+    }
+    let trimmed = text.trim_end_matches('/');
+    Ok(if trimmed.is_empty() { "/" } else { trimmed }.to_owned())
+}
+
 /// A host that a site answers for.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum HostPattern {
@@ -186,6 +223,45 @@ pub enum HostPattern {
     /// `*.example.org`: exactly one more label before the named domain, as in a
     /// wildcard certificate. The domain is held without `*.`.
     Wildcard(String),
+}
+
+impl HostPattern {
+    /// Reads a name or address, `*.example.org`, or `*`.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a clause.
+    pub fn read(text: &str) -> Result<Self, &'static str> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let Some(domain) = text.strip_prefix("*.") else {
+            if text.contains('*') {
+                return Err("'*' may only stand alone or as the whole first label");
+            }
+            return host_name::host(text).map(Self::Exact);
+        };
+        let domain = host_name::host(domain)?;
+        if domain.parse::<IpAddr>().is_ok() {
+            return Err("an address has no wildcard");
+        }
+        Ok(Self::Wildcard(domain))
+    }
+
+    /// Whether every host of `other` is one of ours.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let below = |name: &str, domain: &str| {
+            name.strip_suffix(domain)
+                .is_some_and(|rest| rest.ends_with('.'))
+        };
+        match (self, other) {
+            (Self::Any, _) => true,
+            (Self::Exact(ours), Self::Exact(theirs)) => ours == theirs,
+            (Self::Wildcard(domain), Self::Exact(name)) => below(name, domain),
+            (Self::Wildcard(domain), Self::Wildcard(name)) => name == domain || below(name, domain),
+            (Self::Exact(_), _) | (Self::Wildcard(_), Self::Any) => false,
+        }
+    }
 }
 
 impl std::fmt::Display for HostPattern {
@@ -246,6 +322,19 @@ pub struct CertificateFiles {
     pub chain: PathBuf,
     /// The private key.
     pub key: PathBuf,
+}
+
+/// The `[docker]` table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Docker {
+    /// Whether labels declare sites.
+    pub labels: bool,
+    /// Docker's socket. Absolute.
+    pub socket: PathBuf,
+    /// What labels may claim; empty for anything but `*`.
+    pub hosts: Vec<HostPattern>,
+    /// What is enforced whatever the labels say; `None` for what they say.
+    pub mode: Option<Mode>,
 }
 
 /// The `[detection]` table.

@@ -319,6 +319,11 @@ const FAULTS: &[(&str, Cause, usize, usize, &str)] = &[
     ("[detection.tune.'a/b']\ncapacity = 0", Cause::BadValue, 2, 12, "from 1 to 1000000"),
     ("[detection.tune.'a/b']\nleakspeed = 'fast'", Cause::BadValue, 2, 13, "not a span of time"),
     ("[detection.tune.'a/b']\nof = true", Cause::UnknownKey, 2, 1, "no key called 'of'"),
+    ("[docker]\nhosts = ['*']", Cause::BadValue, 2, 10, "may not claim '*'"),
+    ("[docker]\nhosts = ['http://a']", Cause::BadValue, 2, 10, "no scheme"),
+    ("[docker]\nsocket = ''", Cause::BadValue, 2, 10, "is empty"),
+    ("[docker]\nsocket = 'tcp://127.0.0.1:2375'", Cause::BadValue, 2, 10, "not a path"),
+    ("[docker]\nlabels = 'yes'", Cause::WrongType, 2, 10, "expected true or false"),
     ("[book]\nnever_ban = ['1.2.3']", Cause::BadValue, 2, 14, "looks like an address"),
     ("[book]\nnever_ban = ['0.0.0.0/0']", Cause::BadValue, 2, 14, "stands for everybody"),
     (

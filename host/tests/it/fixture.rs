@@ -13,7 +13,7 @@ pub(crate) fn policy_of(dir: &Path) -> PathBuf {
     dir.join("policy")
 }
 
-/// `listen ADDRESS SHARES` and `file PATH`, a line each.
+/// `listen ADDRESS SHARES`, `file PATH` and `docker SOCKET`, a line each.
 pub(crate) fn read_policy(path: &Path) -> Result<Policy, String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let mut policy = Policy::default();
@@ -23,6 +23,11 @@ pub(crate) fn read_policy(path: &Path) -> Result<Policy, String> {
                 address.parse().unwrap(),
                 shares.parse().unwrap(),
             )),
+            ["docker", socket] => {
+                policy.docker = Some(host::DockerRule {
+                    socket: socket.into(),
+                });
+            }
             ["file", path] => policy.files.push(FileRule::new(path)),
             _ => return Err(format!("not a rule: {line}")),
         }

@@ -11,6 +11,7 @@
 )]
 
 mod compromised;
+mod docker;
 mod fixture;
 mod paths;
 mod probes;
@@ -30,7 +31,13 @@ fn main() {
 /// As much of libtest's command line as cargo and nextest use.
 fn harness(arguments: &[String]) {
     let has = |flag: &str| arguments.iter().any(|one| one == flag);
-    let tests: Vec<Test> = [probes::TESTS, compromised::TESTS, paths::TESTS].concat();
+    let tests: Vec<Test> = [
+        probes::TESTS,
+        compromised::TESTS,
+        paths::TESTS,
+        docker::TESTS,
+    ]
+    .concat();
     if has("--list") {
         if !has("--ignored") {
             tests.iter().for_each(|(name, _)| println!("{name}: test"));

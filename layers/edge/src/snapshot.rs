@@ -55,7 +55,8 @@ pub struct Site {
     pub hosts: Vec<HostPattern>,
     /// The path prefix it answers for, `/` for all. Matches whole segments.
     pub path_prefix: String,
-    /// Where its servers listen, tried in turn; never empty.
+    /// Where its servers listen, tried in turn. Without any the site answers 503: it is
+    /// known and nobody is there now.
     pub upstreams: Vec<UpstreamAddr>,
     /// How far gate enforces here.
     pub policy: gate::SitePolicy,
@@ -182,8 +183,8 @@ impl Default for Timeouts {
 }
 
 impl Snapshot {
-    /// Checks what the types cannot: every site has an upstream, a path prefix
-    /// that starts with `/`, and no two sites answer for the same host and prefix.
+    /// Checks what the types cannot: every site has a path prefix that starts with
+    /// `/`, and no two sites answer for the same host and prefix.
     ///
     /// # Errors
     /// [`EdgeError::Site`] with the first fault found.
@@ -194,9 +195,6 @@ impl Snapshot {
         };
         let mut seen = std::collections::HashSet::new();
         for site in &self.sites {
-            if site.upstreams.is_empty() {
-                return Err(fault(site, "it has no upstream"));
-            }
             if !site.path_prefix.starts_with('/') {
                 return Err(fault(site, "its path prefix does not start with '/'"));
             }

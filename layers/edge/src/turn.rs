@@ -80,6 +80,9 @@ impl Turn<'_, '_> {
     /// Asks an upstream, once more when a kept connection turned out dead.
     pub(crate) async fn forward(&mut self, route: &Route) -> Next {
         let (core, plan, line) = (self.visitor.core, self.visitor.plan, self.visitor.line);
+        if route.site.upstreams.is_empty() {
+            return self.stand_in(503, "upstream.absent").await;
+        }
         let mut may_reuse = true;
         loop {
             let opening =

@@ -10,7 +10,7 @@ use crate::fault::{Cause, Place};
 use crate::raw;
 use crate::snapshot::{
     AccessLog, CertificateFiles, ClientHeader, Edge, HostPattern, Limits, Listener, LogFormat,
-    LogTarget, Mode, Site, Timeouts, Upstream, absolute,
+    LogTarget, Mode, Site, SiteSource, Timeouts, Upstream, absolute, path_prefix,
 };
 use crate::surroundings::FileKind;
 use crate::tree::element;
@@ -30,6 +30,13 @@ pub(super) fn edge(check: &mut Check<'_>, raw: &raw::Edge) -> Edge {
         access_log: access_log(check, &raw.access_log),
         listeners,
         sites,
+    }
+}
+
+pub(super) const fn mode(raw: raw::Mode) -> Mode {
+    match raw {
+        raw::Mode::Enforce => Mode::Enforce,
+        raw::Mode::Observe => Mode::Observe,
     }
 }
 
@@ -242,12 +249,9 @@ fn sites(check: &mut Check<'_>, raw: &[raw::Site], listeners: &[Listener]) -> Ve
         let hosts = hosts(check, &at, &raw.host, &path, &mut claimed);
         sites.push(Site {
             upstreams: upstreams(check, &at, &raw.to, listeners),
-            mode: match raw.mode {
-                None => Mode::Gradual,
-                Some(raw::Mode::Enforce) => Mode::Enforce,
-                Some(raw::Mode::Observe) => Mode::Observe,
-            },
+            mode: raw.mode.map_or(Mode::Gradual, mode),
             certificate: certificate(check, &at, raw),
+            source: SiteSource::File,
             hosts,
             path,
         });
@@ -257,21 +261,11 @@ fn sites(check: &mut Check<'_>, raw: &[raw::Site], listeners: &[Listener]) -> Ve
 
 /// The path prefix, without a slash at its end unless it is `/`.
 fn prefix(check: &mut Check<'_>, at: &str, text: &str) -> String {
-    let problem = if !text.starts_with('/') {
-        "does not start with '/'"
-    } else if text.contains("//") || text.split('/').any(|part| part == "." || part == "..") {
-        "has empty segments or dots, which no request that is let through has"
-    } else if !text.bytes().all(|byte| byte.is_ascii_graphic())
-        || text.contains(['?', '#', '\\', '*'])
-    {
-        "has characters that a path prefix cannot have"
-    } else {
-        let trimmed = text.trim_end_matches('/');
-        return if trimmed.is_empty() { "/" } else { trimmed }.to_owned();
-    };
-    let help = "Expected a path such as /api; everything below it belongs to the site.";
-    check.bad(&format!("{at}.path"), text, problem, help);
-    "/".to_owned()
+    path_prefix(text).unwrap_or_else(|problem| {
+        let help = "Expected a path such as /api; everything below it belongs to the site.";
+        check.bad(&format!("{at}.path"), text, problem, help);
+        "/".to_owned()
+    })
 }
 
 fn hosts(
@@ -289,7 +283,7 @@ fn hosts(
     let mut hosts = Vec::new();
     for (index, text) in raw.iter().enumerate() {
         let here = element(&key, index);
-        let pattern = match host_pattern(text) {
+        let pattern = match HostPattern::read(text) {
             Ok(pattern) => pattern,
             Err(problem) => {
                 let help = "Expected a name such as app.example.org, a wildcard such as *.example.org, or '*' for any host.";
@@ -312,23 +306,6 @@ fn hosts(
         hosts.push(pattern);
     }
     hosts
-}
-
-fn host_pattern(text: &str) -> Result<HostPattern, &'static str> {
-    if text == "*" {
-        return Ok(HostPattern::Any);
-    }
-    let Some(domain) = text.strip_prefix("*.") else {
-        if text.contains('*') {
-            return Err("'*' may only stand alone or as the whole first label");
-        }
-        return host_name::host(text).map(HostPattern::Exact);
-    };
-    let domain = host_name::host(domain)?;
-    if domain.parse::<IpAddr>().is_ok() {
-        return Err("an address has no wildcard");
-    }
-    Ok(HostPattern::Wildcard(domain))
 }
 
 fn upstreams(

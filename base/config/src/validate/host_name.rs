@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 ///
 /// # Errors
 /// What is wrong with it, for an operator, without a full stop.
-pub(super) fn host(text: &str) -> Result<String, &'static str> {
+pub(crate) fn host(text: &str) -> Result<String, &'static str> {
     if text.is_empty() {
         return Err("is empty");
     }

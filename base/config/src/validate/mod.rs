@@ -6,8 +6,9 @@
 
 mod book;
 mod detection;
+mod docker;
 mod edge;
-mod host_name;
+pub(crate) mod host_name;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,7 @@ pub(crate) fn snapshot(
     let control = check.control(&raw.control, &state.directory);
     Config {
         detection: detection::detection(&mut check, &raw.detection),
+        docker: docker::docker(&mut check, &raw.docker),
         book: book::book(&mut check, &raw.book),
         process: check.process(&raw.process),
         log: log(&raw.log),
