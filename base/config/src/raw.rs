@@ -171,8 +171,9 @@ pub struct Limits {
     #[schemars(range(min = 16, max = 1_000_000))]
     pub connections: u64,
     /// Connections of one address (of one /64 in IPv6), 1 to 1000000. A browser opens
-    /// six; 128 leaves room for an office behind one address. Connections of trusted
-    /// proxies are not counted.
+    /// six to each host, and keeps them; 256 leaves room for an office behind one
+    /// address. Beyond that a client's own idle connections make room. Connections of
+    /// trusted proxies are not counted.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections_per_address: u64,
     /// New connections a second of one address (of one /64 in IPv6), sustained; 0 for no
@@ -200,7 +201,7 @@ impl Default for Limits {
             headers: 100,
             body_bytes: 0,
             connections: 20_000,
-            connections_per_address: 128,
+            connections_per_address: 256,
             new_connections_per_second: 50,
             new_connection_burst: 200,
             requests_per_second: 100,

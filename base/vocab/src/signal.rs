@@ -1,5 +1,6 @@
 //! What an observer saw, before anyone judged it.
 
+use core::num::NonZeroU64;
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,9 @@ pub struct HttpEvent<'a> {
     /// Whether the request carries an application session (a cookie or a credential
     /// that the upstream accepted before); it counts for no rule that judges by numbers.
     pub session: bool,
+    /// The `Authorization` header as a number, seeded anew with each process; `None`
+    /// without one. It tells many passwords from one that is sent again, and nothing else.
+    pub credentials: Option<NonZeroU64>,
 }
 
 impl HttpEvent<'_> {
@@ -73,6 +77,7 @@ impl HttpEvent<'_> {
             tls: self.tls,
             request_id: self.request_id,
             session: self.session,
+            credentials: self.credentials,
         }
     }
 }

@@ -163,6 +163,7 @@ impl Asked {
             tls: true,
             request_id: 1,
             session: false,
+            credentials: None,
         }
     }
 }

@@ -196,7 +196,16 @@ pub(crate) fn ask_gate(
     plain: bool,
 ) -> Option<gate::ConnectionGuard> {
     let time = now();
-    match core.shared.gate.admit_connection(owner, proxied, time) {
+    let gate = &core.shared.gate;
+    let admission = match gate.admit_connection(owner, proxied, time) {
+        gate::Admission::Refuse(refusal)
+            if refusal.too_many_of_client() && evict_of(core, owner) =>
+        {
+            gate.admit_in_place(owner)
+        }
+        admission => admission,
+    };
+    match admission {
         gate::Admission::Accept(guard) => Some(guard),
         gate::Admission::Refuse(refusal) => {
             if refusal.by == RefusedBy::Limit {
@@ -221,6 +230,12 @@ pub(crate) fn close_unheard(core: &Core, peer: PeerAddr, rule: &'static str) {
         request_id: core.request_id(),
         observed: false,
     });
+}
+
+/// Whether one idle connection of the same client makes room.
+fn evict_of(core: &Core, peer: PeerAddr) -> bool {
+    let client = ClientAddr::new(peer.0.ip()).counting_key();
+    core.registry.evict_of(client, core.tick())
 }
 
 /// Closes a connection that gate does not admit; over plain HTTP with a word, as

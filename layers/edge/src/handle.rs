@@ -1,5 +1,6 @@
 //! Starting, steering and stopping the edge.
 
+use std::hash::RandomState;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -84,6 +85,7 @@ impl Edge {
             plan: ArcSwap::from_pointee(plan),
             open: AtomicUsize::new(0),
             health: Health::default(),
+            secret: RandomState::new(),
         });
         let (ended_tx, ended) = channel();
         let mut handle = EdgeHandle {

@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) open: AtomicUsize,
     /// Upstreams that failed lately, shared so that one core's lesson serves all.
     pub(crate) health: crate::upstream::Health,
+    /// Seeds what is told of credentials, so that nobody can find them by guessing.
+    pub(crate) secret: RandomState,
 }
 
 /// What the handle tells a core.

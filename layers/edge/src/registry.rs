@@ -190,6 +190,8 @@ pub(crate) struct Registry {
     lines: RefCell<Vec<Option<Rc<Line>>>>,
     free: RefCell<Vec<usize>>,
     hand: Cell<usize>,
+    /// A tick, and how many lines were looked at in it to find one of a client.
+    looked: Cell<(u32, usize)>,
 }
 
 impl Registry {
@@ -258,6 +260,35 @@ impl Registry {
         }
         self.hand.set(self.hand.get().wrapping_add(LOOK));
         false
+    }
+
+    /// Makes room for one more connection of `client` by stopping the one of its own
+    /// that has been idle longest; whether there was one. A browser keeps six open
+    /// after it has loaded a page, and takes it well when one is closed.
+    ///
+    /// Looking costs a pass over this core's lines. What all passes of a tick cost
+    /// together is bounded, so that whoever opens connections without end gains nothing.
+    pub(crate) fn evict_of(&self, client: IpAddr, tick: u32) -> bool {
+        /// Lines looked at in one tick, by all passes.
+        const LOOK: usize = 100_000;
+        let (since, looked) = self.looked.get();
+        let looked = if since == tick { looked } else { 0 };
+        let lines = self.lines.borrow();
+        if looked + lines.len() > LOOK.max(lines.len()) {
+            return false;
+        }
+        self.looked.set((tick, looked + lines.len()));
+        let idle = lines.iter().flatten().filter(|line| {
+            line.phase() == Phase::Idle
+                && line.cut.get().is_none()
+                && !line.proxied.get()
+                && ClientAddr(line.owner.get()).counting_key() == client
+        });
+        let longest = idle.min_by_key(|line| line.deadline.get());
+        if let Some(line) = longest {
+            line.stop(Cut::Evicted);
+        }
+        longest.is_some()
     }
 
     /// Stops what is overdue at `tick`.
@@ -369,6 +400,51 @@ mod tests {
         assert_eq!(a.cut.get(), None);
         registry.expire(10);
         assert_eq!(a.cut.get(), Some(Cut::Expired));
+    }
+
+    #[test]
+    fn who_has_too_many_loses_the_one_that_was_idle_longest() {
+        let registry = Registry::default();
+        let one = "192.0.2.1".parse().unwrap();
+        let (busy, late, early) = (
+            line("192.0.2.1", false),
+            line("192.0.2.1", false),
+            line("192.0.2.1", false),
+        );
+        let (other, proxy) = (line("192.0.2.2", false), line("192.0.2.1", true));
+        for (line, phase, deadline) in [
+            (&busy, Phase::Exchange, 1),
+            (&late, Phase::Idle, 300),
+            (&early, Phase::Idle, 200),
+            (&other, Phase::Idle, 1),
+            (&proxy, Phase::Idle, 1),
+        ] {
+            line.enter(phase, deadline);
+            registry.add(line);
+        }
+        assert!(registry.evict_of(one, 1));
+        assert_eq!(early.cut.get(), Some(Cut::Evicted));
+        assert!(registry.evict_of(one, 1));
+        assert_eq!(late.cut.get(), Some(Cut::Evicted));
+        assert!(!registry.evict_of(one, 1), "nothing else of it is idle");
+        for line in [&busy, &other, &proxy] {
+            assert_eq!(line.cut.get(), None, "DENY: no other may pay for it");
+        }
+    }
+
+    #[test]
+    fn looking_for_idle_connections_is_bounded_in_each_tick() {
+        let registry = Registry::default();
+        let lines: Vec<_> = (0..1_000).map(|_| line("192.0.2.1", false)).collect();
+        for line in &lines {
+            registry.add(line);
+        }
+        let found = |tick| {
+            let client = "192.0.2.1".parse().unwrap();
+            (0..500).filter(|_| registry.evict_of(client, tick)).count()
+        };
+        assert_eq!(found(1), 100);
+        assert_eq!(found(2), 100);
     }
 
     #[test]

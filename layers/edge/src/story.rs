@@ -1,5 +1,7 @@
 //! What is told of a request: to the observer, to the counters and in the log.
 
+use core::hash::BuildHasher as _;
+use core::num::NonZeroU64;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ pub(crate) struct Story<'a> {
     pub(crate) host: Cow<'a, str>,
     user_agent: Cow<'a, str>,
     referer: Cow<'a, str>,
+    credentials: Option<NonZeroU64>,
     version: Version,
     pub(crate) site: Option<Arc<Route>>,
     /// Whether it carries a session that the upstream accepted.
@@ -62,6 +65,9 @@ impl<'a> Story<'a> {
                 .map_or(Cow::Borrowed(""), |host| host.normal()),
             user_agent: text(wire::HeaderId::UserAgent),
             referer: text(wire::HeaderId::Referer),
+            credentials: headers
+                .first(wire::HeaderId::Authorization)
+                .and_then(|value| NonZeroU64::new(visitor.core.shared.secret.hash_one(value))),
             version: request.version(),
             site: None,
             session: false,
@@ -131,6 +137,7 @@ impl<'a> Story<'a> {
                 tls: visitor.tls,
                 request_id: self.id,
                 session: self.session,
+                credentials: self.credentials,
             },
         );
     }

@@ -31,6 +31,9 @@ const THROTTLED: u64 = 2 << 32;
 /// What sessions may do, added to a site's number: beside what strangers at the same address may.
 const SESSIONS: u64 = 3 << 32;
 
+/// The rule by which a client has as many connections as it may.
+pub(crate) const OF_CLIENT: &str = "limit.connections";
+
 /// One gate for the whole process; all cores share it.
 #[derive(Debug)]
 pub struct Gate {
@@ -142,14 +145,7 @@ impl Gate {
         let settings = self.settings.load();
         let limits = &settings.connections;
         let client = ClientAddr::new(peer.0.ip());
-        let open = |client: Option<(IpAddr, u32)>, total: u32| match self
-            .connections
-            .open(client, total)
-        {
-            Ok(guard) => Admission::Accept(guard),
-            Err(TooMany::OfClient) => self.refuse_connection("limit.connections", 429, None),
-            Err(TooMany::InTotal) => self.refuse_connection("limit.connections-total", 503, None),
-        };
+        let open = |client, total| self.open(client, total);
         if self.is_paused(now) {
             return open(None, u32::MAX);
         }
@@ -175,6 +171,30 @@ impl Gate {
             return self.refuse_connection("limit.new-connections", 429, Some(retry_after));
         }
         open(Some((key, limits.per_client)), limits.total)
+    }
+
+    /// Admits a connection of a client at its limit, in the place of an idle one of its own that
+    /// was just told to close. Until that is gone the client holds more than its limit, and never
+    /// more than twice as many.
+    #[must_use]
+    pub fn admit_in_place(&self, peer: PeerAddr) -> Admission {
+        let limits = self.settings.load().connections;
+        let key = ClientAddr::new(peer.0.ip()).counting_key();
+        let most = limits.per_client.saturating_mul(2);
+        let admission = self.open(Some((key, most)), limits.total);
+        if matches!(admission, Admission::Accept(_)) {
+            // It was counted when its limit was found.
+            self.refused_by_limit.fetch_sub(1, Relaxed);
+        }
+        admission
+    }
+
+    fn open(&self, client: Option<(IpAddr, u32)>, total: u32) -> Admission {
+        match self.connections.open(client, total) {
+            Ok(guard) => Admission::Accept(guard),
+            Err(TooMany::OfClient) => self.refuse_connection(OF_CLIENT, 429, None),
+            Err(TooMany::InTotal) => self.refuse_connection("limit.connections-total", 503, None),
+        }
     }
 
     /// The ban that bars `client` from `site` now, if one does. For the sweep that closes open

@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
+use crate::chain::OF_CLIENT;
 use vocab::{DecisionId, RefusedBy};
 
 use crate::ConnectionGuard;
@@ -49,6 +50,15 @@ pub struct Refusal {
     pub close: bool,
     /// The decision it rests on.
     pub decision: Option<DecisionId>,
+}
+
+impl Refusal {
+    /// Whether the client has as many connections as it may: one of its own that is idle
+    /// could make room, see [`crate::Gate::admit_in_place`].
+    #[must_use]
+    pub fn too_many_of_client(&self) -> bool {
+        self.rule.as_str() == OF_CLIENT
+    }
 }
 
 /// What the gate says about a request.

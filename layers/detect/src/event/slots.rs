@@ -98,6 +98,7 @@ pub mod slot {
         SIGNAL = 51, Special, "signal";
         TYPE = 52, Field, "Type";
         EVENT = 53, Special, "evt";
+        PARSED_CREDENTIALS = 54, Parsed, "http_credentials";
     }
 }
 

@@ -42,6 +42,10 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
         "evt.Parsed.proxy_alternative_upstream_name",
         "only an ingress log has it",
     ),
+    (
+        "evt.Parsed.http_credentials",
+        "only the edge tells one password from another",
+    ),
     ("evt.Line.Src", "there is no file"),
     ("evt.Line.Module", "there is no acquisition module"),
     ("evt.Line.Labels.type", "there is no acquisition label"),
@@ -83,6 +87,13 @@ pub(crate) fn fill(event: &mut Event, http: &HttpEvent<'_>, number: &mut Vec<u8>
     event.set(slot::PARSED_REFERER, or_dash(&http.referer));
     event.set(slot::PARSED_USER_AGENT, or_dash(&http.user_agent));
     event.alias(slot::META_HTTP_USER_AGENT, slot::PARSED_USER_AGENT);
+    match http.credentials {
+        Some(credentials) => {
+            decimal(credentials.get(), number);
+            event.set(slot::PARSED_CREDENTIALS, number);
+        }
+        None => event.set(slot::PARSED_CREDENTIALS, b"none"),
+    }
     let impact = !matches!(http.status, 404 | 403 | 502);
     event.set(slot::PARSED_IMPACT, if impact { b"true" } else { b"false" });
     target(event, http.target.as_bytes(), number);

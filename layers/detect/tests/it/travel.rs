@@ -66,6 +66,7 @@ fn request(
         tls: true,
         request_id: 1,
         session: false,
+        credentials: None,
     }
 }
 

@@ -226,9 +226,21 @@ fn guesses() -> Vec<Attack> {
         (
             "a password on a folder",
             "ringwall/http-auth-bruteforce",
-            Case::default().times(30, |case, _| case.get(0.3, "/private/", 401)),
+            passwords(|_| "/private/".to_owned()),
+        ),
+        (
+            "a password on many folders",
+            "ringwall/http-auth-spraying",
+            passwords(|guess| format!("/private/{guess}")),
         ),
     ]
+}
+
+/// A password a third of a second, each another one.
+fn passwords(path: impl Fn(u64) -> String) -> Case {
+    (1..=120).fold(Case::default(), |case, guess| {
+        case.password(guess).get(0.3, path(guess), 401)
+    })
 }
 
 fn injections() -> Vec<Attack> {
@@ -329,6 +341,17 @@ fn floods() -> Vec<Attack> {
             }),
         ),
         (
+            "a crawler that takes the pictures along",
+            "ringwall/http-crawl-whole",
+            Case::default().times(800, |case, page| {
+                case.get(0.05, format!("/article/{page}"), 200).get(
+                    0.02,
+                    format!("/uploads/{page}.jpg"),
+                    200,
+                )
+            }),
+        ),
+        (
             "a page with ever new queries",
             "ringwall/http-dos-random-query",
             Case::default().times(400, |case, round| {
@@ -345,7 +368,7 @@ fn floods() -> Vec<Attack> {
         (
             "ever new names",
             "ringwall/http-dos-changing-agent",
-            Case::default().times(80, |case, round| {
+            Case::default().times(120, |case, round| {
                 case.with_agent(&format!("Mozilla/5.0 (Windows NT {round}.0)"))
                     .get(0.05, "/", 200)
             }),

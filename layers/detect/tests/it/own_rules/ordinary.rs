@@ -335,6 +335,14 @@ fn programs() -> Vec<(&'static str, Case)> {
             "a browser that polls after its session ended",
             Case::default().times(60, |case, _| case.get(10.0, "/api/notifications", 401)),
         ),
+        (
+            "a telephone with an old password",
+            Case::agent("DAVx5/4.4")
+                .password(7)
+                .times(30, |case, round| {
+                    case.then(4.0, "PROPFIND", format!("/ada/calendar{}/", round % 3), 401)
+                }),
+        ),
         ("docker pull", docker()),
     ]
 }
