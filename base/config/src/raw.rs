@@ -180,16 +180,18 @@ pub struct Limits {
     /// limit. 50: a browser keeps its six open. Those of trusted proxies are not counted.
     #[schemars(range(max = 1_000_000))]
     pub new_connections_per_second: u64,
-    /// How many new connections an address may be ahead of that rate, 1 to 1000000. 200:
-    /// an office behind one address comes back from lunch.
+    /// How many new connections an address may be ahead of that rate, 1 to 1000000. 500:
+    /// an office behind one address comes back from lunch, and thirty browsers open
+    /// twelve each.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub new_connection_burst: u64,
     /// Requests a second of one address (of one /64 in IPv6), sustained; 0 for no
     /// limit. 100: people stay far below, also those who scroll through photographs.
     #[schemars(range(max = 1_000_000))]
     pub requests_per_second: u64,
-    /// How many requests an address may be ahead of that rate, 1 to 1000000. 500: a
-    /// gallery asks for hundreds of thumbnails at once.
+    /// How many requests an address may be ahead of that rate, 1 to 1000000. 1000:
+    /// a gallery asks for hundreds of thumbnails at once, and somebody else in the same
+    /// office opens another.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub request_burst: u64,
 }
@@ -203,9 +205,9 @@ impl Default for Limits {
             connections: 20_000,
             connections_per_address: 256,
             new_connections_per_second: 50,
-            new_connection_burst: 200,
+            new_connection_burst: 500,
             requests_per_second: 100,
-            request_burst: 500,
+            request_burst: 1000,
         }
     }
 }

@@ -13,7 +13,7 @@ if ($path === '/login') {
     http_response_code($right ? 200 : 401);
     exit($right ? '{"welcome":"ada"}' : '{"error":"wrong user name or password"}');
 }
-$token = ($_SERVER['HTTP_AUTHORIZATION'] ?? '') === 'Bearer fresh';
+$token = (apache_request_headers()['Authorization'] ?? '') === 'Bearer fresh';
 if (!$token && !isset($_SESSION['user'])) {
     http_response_code(401);
     exit('{"error":"log in"}');

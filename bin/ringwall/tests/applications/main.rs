@@ -206,7 +206,7 @@ fn programs_made_for_the_applications_are_left_alone() {
             program("reads_a_feed", 40),
             program("retries_with_an_expired_token", 20),
             program("crawls_for_a_search_engine", 40),
-            program("syncs_calendars_and_contacts", 150),
+            program("syncs_calendars_and_contacts", 120),
             program("syncs_with_an_old_password", 40),
             program("looks_for_a_mail_account", 30),
             program("changes_its_agent", 30),

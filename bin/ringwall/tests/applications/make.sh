@@ -31,6 +31,7 @@ cat >dokuwiki-conf/local.php <<PHP
 \$conf['superuser'] = '@admin';
 \$conf['savedir'] = '$folder/dokuwiki-data';
 \$conf['updatecheck'] = 0;
+\$conf['indexdelay'] = 0;
 \$conf['userewrite'] = 0;
 PHP
 rm -f dokuwiki-conf/{users,acl}.auth.php

@@ -61,8 +61,8 @@ class Colleague:
         return answer.status
 
     def works(self, barrier):
-        """Pages with their parts, the same pictures missing for everybody, a mistyped
-        address, and one password wrong before the right one."""
+        """Pages with their parts, the same pictures missing for everybody, for
+        some a mistyped address, and one password wrong before the right one."""
         wiki, www = "wiki.example.org", "www.example.org"
         barrier.wait()
         for turn in range(4):
@@ -74,7 +74,8 @@ class Colleague:
             for picture in range(turn * 8, turn * 8 + 8):
                 self.ask(www, f"/photo/{picture}", referer="/holes.html")
             time.sleep(random.uniform(1, 3))
-        self.ask(www, f"/menu-of-{self.number}")
+        if self.number % 4 == 0:
+            self.ask(www, f"/menu-of-{self.number}")
         if self.number % 3 == 0:
             self.ask(www, "/intranet/")
             self.ask(www, "/intranet/", password="correct-hors")
