@@ -177,8 +177,9 @@ fn connection_caps_hold_per_address_and_spare_others() {
     let edge = setup.start();
     let mut held: Vec<Client> = (0..3).map(|_| Client::to(edge.plain)).collect();
     for client in &mut held {
-        assert_eq!(status(&client.get("/").0), 200);
+        client.say("GET / HTTP/1.1\r\n");
     }
+    assert!(eventually(|| edge.handle.stats().open == 3));
     let mut fourth = Client::to(edge.plain);
     assert!(fourth.ends_within(Duration::from_secs(1)), "DENY a fourth");
     assert_eq!(edge.seen.rules(), ["limit.connections"]);
@@ -191,6 +192,28 @@ fn connection_caps_hold_per_address_and_spare_others() {
         200,
         "room was given back"
     );
+}
+
+#[test]
+fn at_its_cap_a_client_loses_its_own_idle_connections_and_no_one_elses() {
+    let up = echo_line();
+    let mut setup = Setup::new(vec![site("app", "*", &[up.address])]);
+    setup.settings.connections.per_client = 3;
+    let edge = setup.start();
+    let mut other = Client::from(edge.plain, "127.0.0.9".parse().unwrap());
+    assert_eq!(status(&other.get("/").0), 200);
+    let mut held: Vec<Client> = (0..3).map(|_| Client::to(edge.plain)).collect();
+    for client in &mut held {
+        assert_eq!(status(&client.get("/").0), 200);
+    }
+    for _ in 0..9 {
+        let mut next = Client::to(edge.plain);
+        assert_eq!(status(&next.get("/").0), 200);
+        held.push(next);
+        assert!(eventually(|| edge.handle.stats().open == 4));
+    }
+    assert!(edge.seen.rules().is_empty(), "nobody was refused");
+    assert_eq!(status(&other.get("/").0), 200, "DENY: another pays for it");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the sieve proves is not asked again, and what an event was hashed to once is
 //! used again. Asked in full, by `explain`, the scenarios must say exactly the same.
 
+use core::num::NonZeroU64;
 use detect::bucket::Seed;
 use detect::explain::Trace;
 use detect::program::Scratch;
@@ -120,6 +121,7 @@ fn what_is_not_asked_would_have_been_answered_the_same() {
             tls: true,
             request_id: 1,
             session: dice.below(8) == 0,
+            credentials: NonZeroU64::new(dice.below(3) as u64),
         };
         let short = program.observe(&event, &mut scratch).pours.to_vec();
         let mut trace = Trace::default();
