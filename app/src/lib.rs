@@ -35,6 +35,7 @@ pub mod rulebook;
 pub mod surroundings;
 pub mod term;
 pub mod translate;
+pub mod visibility;
 pub mod watch;
 
 pub use error::Error;

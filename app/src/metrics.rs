@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::daemon::Daemon;
+use crate::visibility::{self, Place};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 8;
@@ -87,6 +88,17 @@ fn text(daemon: &Daemon) -> String {
         "edge_requests_total",
         "Well-formed requests",
         stats.requests,
+    );
+    page.count(
+        "edge_unnamed_total",
+        "Requests of trusted proxies that named no client",
+        stats.unnamed,
+    );
+    let hidden = visibility::hidden(&daemon.arrivals(), &Place::now(&daemon.config()));
+    page.gauge(
+        "edge_hidden_percent",
+        "Percent of recent requests that hide their visitors' addresses",
+        hidden.map_or(0, |hidden| hidden.percent),
     );
     page.head("edge_answers_total", "Answers by status class", "counter");
     let classes = [

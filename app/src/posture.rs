@@ -5,10 +5,11 @@ use store::Condition;
 use vocab::{Basis, Ring, State};
 
 use crate::control::protocol::{
-    ControlView, PauseView, RingView, SiteView, StatusView, TrafficView,
+    ControlView, PauseView, RingView, SiteView, StatusView, ThroughView, TrafficView,
 };
 use crate::daemon::Daemon;
-use crate::now;
+use crate::visibility::{self, Place};
+use crate::{now, surroundings};
 
 /// The posture of every ring, built or not.
 #[must_use]
@@ -38,6 +39,8 @@ pub fn status(daemon: &Daemon) -> StatusView {
         })
         .collect();
     let stats = daemon.stats();
+    let seen = daemon.arrivals();
+    let hidden = visibility::hidden(&seen, &Place::now(&daemon.config()));
     let refused = [
         stats.refused_codec,
         stats.refused_book,
@@ -67,10 +70,48 @@ pub fn status(daemon: &Daemon) -> StatusView {
             refused: refused.iter().sum(),
             upstream_failures: stats.upstream_errors,
             log_dropped: stats.log_dropped,
+            hidden_percent: hidden.map(|hidden| hidden.percent),
+            through: through(&seen),
         },
         book: daemon.bookkeeper().numbers(),
         notes: notes(daemon),
     }
+}
+
+/// The heaviest few; one visitor's address in a status is enough to know.
+fn through(seen: &edge::Arrivals) -> Vec<ThroughView> {
+    const SHOWN: usize = 5;
+    let peers = seen.peers.iter().take(SHOWN);
+    peers
+        .map(|peer| ThroughView {
+            address: peer.address,
+            requests: peer.requests,
+        })
+        .collect()
+}
+
+/// Whether bans can tell visitors apart.
+fn visitors(daemon: &Daemon) -> ControlView {
+    const ID: &str = "edge.addresses";
+    const TITLE: &str = "Sees visitors' own addresses";
+    let seen = daemon.arrivals();
+    match visibility::hidden(&seen, &Place::now(&daemon.config())) {
+        Some(hidden) => seen_as(ID, TITLE, State::NotProtected(hidden.sentence)),
+        None if seen.requests < visibility::FEWEST => ControlView {
+            basis: Basis::Declared,
+            evidence: format!(
+                "Judged from {} requests in an hour on; there were {}.",
+                visibility::FEWEST,
+                seen.requests
+            ),
+            ..seen_as(ID, TITLE, State::Holds)
+        },
+        None => seen_as(ID, TITLE, State::Holds),
+    }
+}
+
+fn seen_as(id: &str, title: &str, state: State) -> ControlView {
+    seen(id, title, state, String::new())
 }
 
 fn edge(daemon: &Daemon) -> Vec<ControlView> {
@@ -124,12 +165,14 @@ fn edge(daemon: &Daemon) -> Vec<ControlView> {
             "Bounds connections and requests",
             enforcing,
             format!(
-                "{} connections in total, {} an address; {} refused since the start.",
-                limits.connections,
+                "{} connections in total, {} an address; {} refused since the start.{}",
+                surroundings::connections(limits.connections),
                 limits.connections_per_address,
-                daemon.stats().refused_limit
+                daemon.stats().refused_limit,
+                fewer(limits.connections)
             ),
         ),
+        visitors(daemon),
         sessions(daemon),
         confinement(daemon),
         helper(daemon),
@@ -192,6 +235,19 @@ fn sessions(daemon: &Daemon) -> ControlView {
             "{} credentials accepted on {} protected pages; {} void, {} shared, {} answers over budget.",
             known.accepted, known.protected, known.voided, known.shared, known.over_budget
         ),
+    )
+}
+
+/// Says so when the limit on open files leaves less than was asked for.
+fn fewer(asked: usize) -> String {
+    let fits = surroundings::connections(asked);
+    if fits >= asked {
+        return String::new();
+    }
+    format!(
+        " edge.limits.connections asks for {asked}, and the limit on open files leaves room for {fits}: \
+         raise it to {} (LimitNOFILE= in the systemd unit, ulimits: nofile in Compose).",
+        surroundings::files_for(asked)
     )
 }
 
@@ -322,6 +378,7 @@ fn notes(daemon: &Daemon) -> Vec<String> {
             stats.log_dropped
         ));
     }
+    notes.extend(balancers(&stats.refusals));
     if stats.panics > 0 {
         notes.push(format!(
             "{} connections ended in a defect of Ringwall; please report its log.",
@@ -339,6 +396,35 @@ fn wrong_labels(daemon: &Daemon) -> Vec<String> {
     let faults = daemon.labels().view().faults.into_iter().take(10);
     faults
         .map(|fault| format!("Label wrong: {fault}"))
+        .collect()
+}
+
+/// Balancers and listeners that expect different things of each other.
+fn balancers(refusals: &[(String, u64)]) -> Vec<String> {
+    let told = [
+        (
+            "proxy.absent",
+            "connections of trusted proxies came without the PROXY protocol to a listener that asks for it: \
+             switch it on there (send-proxy in HAProxy, proxy_protocol in nginx), or off here.",
+        ),
+        (
+            "proxy.untrusted",
+            "connections to a listener with proxy_protocol came from addresses that edge.trusted_proxies \
+             does not name, and were closed. If one is your balancer, name it there.",
+        ),
+        (
+            "proxy.unexpected",
+            "connections began with the PROXY protocol on a listener that does not ask for it. If your \
+             balancer sends it, set proxy_protocol = true on that listener and name the balancer in \
+             edge.trusted_proxies.",
+        ),
+    ];
+    let count = |rule: &str| {
+        let found = refusals.iter().find(|(name, _)| name == rule);
+        found.map(|(_, count)| *count)
+    };
+    told.into_iter()
+        .filter_map(|(rule, words)| Some(format!("{} {words}", count(rule)?)))
         .collect()
 }
 

@@ -36,6 +36,40 @@ pub fn gateways() -> Vec<IpAddr> {
     found
 }
 
+/// Files besides those of clients and upstreams: listeners, log, store, control.
+const OTHER_FILES: usize = 128;
+/// A client's connection and one to its upstream.
+const FILES_EACH: usize = 2;
+
+/// How many client connections the limit on open files leaves room for, at most
+/// `asked`. When the limit cannot be read, what is asked for is taken to fit.
+#[must_use]
+pub fn connections(asked: usize) -> usize {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    open_files(&limits).map_or(asked, |files| asked.min(room(files)))
+}
+
+/// How many open files `connections` client connections take.
+#[must_use]
+pub const fn files_for(connections: usize) -> usize {
+    connections
+        .saturating_mul(FILES_EACH)
+        .saturating_add(OTHER_FILES)
+}
+
+fn room(files: usize) -> usize {
+    (files.saturating_sub(OTHER_FILES) / FILES_EACH).max(16)
+}
+
+/// The soft limit, which this process has raised to the hard one at its start; `None`
+/// for no limit and for tables of another kind.
+fn open_files(limits: &str) -> Option<usize> {
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 /// What a host name stands for now, at most 64 addresses. Blocks: run it off the runtimes.
 ///
 /// # Errors
@@ -105,6 +139,16 @@ fn gateways_v6(table: &str) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_fit_into_the_files_that_may_be_open() {
+        let table = "Limit  Soft Limit Hard Limit Units\nMax open files            1024                 524288               files     \n";
+        assert_eq!(open_files(table), Some(1024));
+        assert_eq!(open_files("Max open files unlimited unlimited files"), None);
+        assert_eq!(open_files("nonsense"), None);
+        assert_eq!((room(1024), room(524_288), room(10)), (448, 262_080, 16));
+        assert_eq!(room(files_for(20_000)), 20_000);
+    }
 
     #[test]
     fn kernel_tables_are_read_and_nonsense_is_passed_over() {

@@ -9,7 +9,7 @@ use config::Config;
 use config::snapshot::{ClientHeader, HostPattern, Mode, Profile, Site, SiteSource, Upstream};
 use vocab::{Timestamp, UpstreamAddr};
 
-use crate::Error;
+use crate::{Error, surroundings};
 
 /// The edge's snapshot. Resolves upstream names: blocks.
 ///
@@ -26,7 +26,7 @@ pub fn edge(
         trusted_proxies: config.edge.trusted_proxies.clone(),
         client_header: client_header(config.edge.client_header.as_ref()),
         limits: edge::Limits {
-            connections: limits.connections,
+            connections: surroundings::connections(limits.connections),
             head_bytes: limits.head_bytes,
             header_fields: limits.headers,
             body_bytes: limits.body_bytes,
@@ -166,7 +166,7 @@ pub fn gate(
     gate::Settings {
         connections: gate::ConnectionLimits {
             per_client: at_least_one(limits.connections_per_address),
-            total: at_least_one(limits.connections),
+            total: at_least_one(surroundings::connections(limits.connections)),
             new,
         },
         requests,

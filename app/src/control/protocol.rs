@@ -192,6 +192,22 @@ pub struct TrafficView {
     pub upstream_failures: u64,
     /// Access log lines that were dropped.
     pub log_dropped: u64,
+    /// How many percent of recent requests hide their visitors' addresses; `None` when
+    /// they are visible.
+    #[serde(default)]
+    pub hidden_percent: Option<u64>,
+    /// The addresses that carried most recent requests, the heaviest first.
+    #[serde(default)]
+    pub through: Vec<ThroughView>,
+}
+
+/// An address that many recent requests came through.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ThroughView {
+    /// Which.
+    pub address: std::net::IpAddr,
+    /// Its requests in the last half to whole hour, at least.
+    pub requests: u64,
 }
 
 /// The book in numbers.

@@ -17,7 +17,10 @@ use super::protocol::{Answer, Ask, MAX_LINE, Question, VERSION};
 
 /// Callers served at once.
 const CALLERS: usize = 32;
-/// How long a caller may take to say its line.
+/// How long a caller may take to say its line: programs say it at once, and whoever
+/// keeps silent takes a place from others.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How long a caller may take to read its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers questions. Called on a thread of its own, since it may wait for the disk.
@@ -132,7 +135,7 @@ async fn converse(stream: UnixStream, oracle: Arc<dyn Oracle>, serves: Served) -
     let mut line = Vec::new();
     let limit = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
     let mut reader = BufReader::new(read.take(limit));
-    let said = tokio::time::timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await?;
+    let said = tokio::time::timeout(SILENCE, reader.read_until(b'\n', &mut line)).await?;
     let answer = match said {
         _ if !serves.welcomes(credentials.uid(), credentials.gid()) => {
             Answer::Error("This control socket does not serve you. Use sudo.".to_owned())

@@ -27,7 +27,7 @@ use vocab::Timestamp;
 use crate::bookkeeper::{Bookkeeper, Spared};
 use crate::labels::Labels;
 use crate::watch::Watch;
-use crate::{Error, now, rulebook, translate};
+use crate::{Error, now, rulebook, surroundings, translate};
 use build::Built;
 pub use run::{help, run};
 use worker::Worker;
@@ -103,6 +103,17 @@ impl Daemon {
             addresses,
             snapshot,
         } = build::build(&config, &start)?;
+        let (asked, fits) = (
+            config.edge.limits.connections,
+            surroundings::connections(config.edge.limits.connections),
+        );
+        if fits < asked {
+            tracing::warn!(
+                asked,
+                fits,
+                "the limit on open files leaves room for fewer connections"
+            );
+        }
         let worker = Worker::start(Arc::clone(&bookkeeper), Arc::clone(&watch))?;
         Ok(Self {
             edge,
@@ -151,6 +162,12 @@ impl Daemon {
     #[must_use]
     pub fn stats(&self) -> edge::Stats {
         self.edge().stats()
+    }
+
+    /// Through whom requests came lately.
+    #[must_use]
+    pub fn arrivals(&self) -> edge::Arrivals {
+        self.edge().arrivals()
     }
 
     /// With whose hands it started.

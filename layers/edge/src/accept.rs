@@ -17,6 +17,7 @@ use vocab::{ClientAddr, PeerAddr, RefusedBy};
 use crate::connection::{Arrival, serve};
 use crate::local::{Core, Order, Orders, Refused, now};
 use crate::registry::TICK;
+use crate::route::Plan;
 
 /// A listening socket of this core.
 pub(crate) struct Door {
@@ -36,6 +37,7 @@ pub(crate) async fn run(core: Rc<Core>, mut doors: Vec<Door>, orders: Arc<Orders
     let mut sweep = Sweep::new();
     let mut turn = 0;
     let mut resume = 0;
+    let mut complaint = Complaint::default();
     loop {
         let accepting = core.tick() >= resume && !doors.is_empty();
         tokio::select! {
@@ -83,7 +85,7 @@ pub(crate) async fn run(core: Rc<Core>, mut doors: Vec<Door>, orders: Arc<Orders
                     core.counters.accept_errors.one();
                     if is_of_the_listener(&error) {
                         // Out of descriptors or memory: what is idle makes room.
-                        tracing::warn!(%error, "cannot accept, waiting a moment");
+                        complaint.make(core.tick(), &error);
                         core.registry.evict_one();
                         resume = core.tick() + 1;
                     }
@@ -99,6 +101,29 @@ pub(crate) async fn run(core: Rc<Core>, mut doors: Vec<Door>, orders: Arc<Orders
 /// Ticks that a connection which has just come has to ask for something while the
 /// edge drains: one second.
 const GRACE: u32 = 5;
+
+/// Warnings of failed accepts: one now and then, since whoever can cause them can cause
+/// five a second.
+#[derive(Default)]
+struct Complaint {
+    silent_until: u32,
+    unsaid: u64,
+}
+
+impl Complaint {
+    /// Ticks between two warnings: a minute.
+    const PAUSE: u32 = 300;
+
+    fn make(&mut self, tick: u32, error: &std::io::Error) {
+        if tick < self.silent_until {
+            self.unsaid += 1;
+            return;
+        }
+        let unsaid = core::mem::take(&mut self.unsaid);
+        tracing::warn!(%error, unsaid, "cannot accept, waiting a moment");
+        self.silent_until = tick.saturating_add(Self::PAUSE);
+    }
+}
 
 /// Connections that completed before a drain closes the door; they would be reset.
 fn all_waiting(core: &Rc<Core>, doors: &[Door], cx: &mut Context<'_>) -> Vec<Arrival> {
@@ -284,6 +309,8 @@ fn turn_away(
 struct Sweep {
     began: Instant,
     runs: u64,
+    /// The plan that the arrivals were judged by.
+    plan: Option<Arc<Plan>>,
 }
 
 impl Sweep {
@@ -291,6 +318,24 @@ impl Sweep {
         Self {
             began: Instant::now(),
             runs: 0,
+            plan: None,
+        }
+    }
+
+    /// Hands readers a copy of who came through whom. Once other proxies or another
+    /// header are believed, what came before says nothing any more.
+    fn publish_arrivals(&mut self, core: &Core, plan: Arc<Plan>, tick: u32) {
+        let mut arrivals = core.arrivals.borrow_mut();
+        arrivals.turn(tick);
+        let believes = |old: &Arc<Plan>| {
+            old.trusted == plan.trusted && old.client_header == plan.client_header
+        };
+        if !self.plan.as_ref().is_none_or(believes) {
+            *arrivals = crate::arrivals::Table::since(tick);
+        }
+        self.plan = Some(plan);
+        if let Ok(mut copy) = core.counters.arrivals.lock() {
+            copy.clone_from(&arrivals);
         }
     }
 
@@ -324,5 +369,6 @@ impl Sweep {
         let (idle, tunnels, _) = core.registry.census();
         core.counters.idle.set(idle);
         core.counters.tunnels.set(tunnels);
+        self.publish_arrivals(core, plan, tick);
     }
 }

@@ -11,12 +11,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use vocab::{ClientAddr, PeerAddr, RefusedBy};
 use wire::{Fault, Parse, RequestHead, Version};
 
 use crate::answer::Answer;
 use crate::exchange::{Next, Visitor};
+use crate::handshake;
 use crate::io::{Broken, Stream};
 use crate::local::{Core, Refused, now};
 use crate::log;
@@ -65,15 +65,18 @@ pub(crate) async fn serve(arrival: Arrival) {
             Err(()) => return,
         }
     }
+    let judged_by = plan.number;
     let (stream, sni) = match tls {
         None => {
             drop(plan);
             (Stream::Plain(socket), None)
         }
-        Some(config) => match Box::pin(shake_hands(&core, &plan, &line, socket, config)).await {
-            Ok(done) => done,
-            Err(()) => return,
-        },
+        Some(config) => {
+            match Box::pin(handshake::shake_hands(&core, &plan, &line, socket, config)).await {
+                Ok(done) => done,
+                Err(()) => return,
+            }
+        }
     };
     let connection = Connection {
         tls: matches!(stream, Stream::Tls(_)),
@@ -84,6 +87,7 @@ pub(crate) async fn serve(arrival: Arrival) {
         sni,
         ahead: Vec::new(),
         served: 0,
+        judged_by,
     };
     connection.run().await;
     drop(open);
@@ -117,88 +121,6 @@ impl Drop for Open {
     }
 }
 
-/// A TLS handshake under its deadline and the core's cap.
-async fn shake_hands(
-    core: &Core,
-    plan: &Plan,
-    line: &Line,
-    socket: TcpStream,
-    config: Arc<rustls::ServerConfig>,
-) -> Result<(Stream, Option<Box<str>>), ()> {
-    line.enter(Phase::Handshake, core.deadline(plan.ticks.handshake));
-    // Who says nothing takes no place among the handshakes.
-    let stream = Stream::Plain(socket);
-    let spoke = stream.readable(line).await;
-    let Stream::Plain(socket) = stream else {
-        return Err(());
-    };
-    let refuse = |rule: &'static str| {
-        core.counters.handshake_errors.one();
-        core.refused(&Refused {
-            time: now(),
-            client: ClientAddr::new(line.owner()),
-            site: "",
-            by: RefusedBy::Limit,
-            rule,
-            status: 0,
-            request_id: core.request_id(),
-            observed: false,
-        });
-    };
-    match spoke {
-        Ok(()) => {}
-        Err(Broken::Cut(Cut::Expired)) => {
-            refuse("limit.handshake-time");
-            return Err(());
-        }
-        Err(_) => return Err(()),
-    }
-    if core.handshakes.get() >= plan.limits.handshakes_per_core {
-        refuse("limit.handshakes");
-        return Err(());
-    }
-    let _place = HandshakePlace::take(core);
-    let mut accepting = TlsAcceptor::from(config).accept(socket);
-    let shaken = core::future::poll_fn(|cx| match line.check(cx) {
-        Err(cut) => core::task::Poll::Ready(Err(Broken::Cut(cut))),
-        Ok(()) => core::pin::Pin::new(&mut accepting)
-            .poll(cx)
-            .map_err(Broken::Io),
-    })
-    .await;
-    match shaken {
-        Ok(tls) => {
-            core.counters.handshakes.one();
-            let sni = tls.get_ref().1.server_name().map(Box::from);
-            Ok((Stream::Tls(Box::new(tls)), sni))
-        }
-        Err(Broken::Cut(Cut::Expired)) => {
-            refuse("limit.handshake-time");
-            Err(())
-        }
-        Err(error) => {
-            core.counters.handshake_errors.one();
-            tracing::debug!(client = %line.owner(), ?error, "TLS handshake failed");
-            Err(())
-        }
-    }
-}
-
-struct HandshakePlace<'a>(&'a Core);
-
-impl<'a> HandshakePlace<'a> {
-    fn take(core: &'a Core) -> Self {
-        core.handshakes.set(core.handshakes.get() + 1);
-        Self(core)
-    }
-}
-
-impl Drop for HandshakePlace<'_> {
-    fn drop(&mut self) {
-        self.0.handshakes.set(self.0.handshakes.get() - 1);
-    }
-}
-
 struct Connection {
     core: Rc<Core>,
     line: Rc<Line>,
@@ -209,6 +131,8 @@ struct Connection {
     /// Bytes read but not served yet; without capacity while idle.
     ahead: Vec<u8>,
     served: u32,
+    /// The plan by which the line's owner is trusted or not.
+    judged_by: u64,
 }
 
 /// Whether the connection goes on after a burst of requests.
@@ -281,6 +205,11 @@ impl Connection {
     /// Serves requests until none is left in the buffer.
     async fn burst(&mut self) -> After {
         let plan = self.core.plan();
+        if plan.number != self.judged_by {
+            // A reload says anew whom to trust, and kept connections may live for days.
+            self.judged_by = plan.number;
+            self.line.rejudge(plan.is_trusted(self.line.owner()));
+        }
         let mut head = self.core.heads.request();
         let after = loop {
             match self.one(&plan, &mut head).await {

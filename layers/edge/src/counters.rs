@@ -22,6 +22,8 @@ macro_rules! counters {
         pub(crate) struct Counters {
             $(pub(crate) $name: Counter,)*
             refusals: Mutex<Vec<(String, u64)>>,
+            /// A copy, at most a second old.
+            pub(crate) arrivals: Mutex<crate::arrivals::Table>,
         }
 
         impl Counters {

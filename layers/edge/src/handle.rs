@@ -14,6 +14,7 @@ use vocab::Cidr;
 
 use crate::EdgeError;
 use crate::accept::Door;
+use crate::arrivals::Arrivals;
 use crate::certificate::{Certificate, Certificates, provider, server_config};
 use crate::counters::{Counters, Stats};
 use crate::local::{Core, Order, Orders, Shared};
@@ -278,6 +279,18 @@ impl EdgeHandle {
         }
         sum.refusals.sort();
         sum
+    }
+
+    /// Through whom requests came lately, all cores together; at most a second old.
+    #[must_use]
+    pub fn arrivals(&self) -> Arrivals {
+        let mut sum = crate::arrivals::Sum::default();
+        for core in &self.cores {
+            if let Ok(table) = core.counters.arrivals.lock() {
+                table.add_to(&mut sum);
+            }
+        }
+        sum.done()
     }
 
     /// Whether every core still runs as it should. When not, the process should

@@ -61,7 +61,7 @@ pub(crate) async fn hear(
         }
     };
     let Some(client) = client else {
-        line.introduce(line.owner(), false);
+        line.leave_alone();
         return Ok(None);
     };
     line.introduce(client, plan.is_trusted(client));

@@ -27,10 +27,12 @@
 //! | [`listen`] | [`bind`]: sockets for callers without privilege |
 //! | [`certificate`] | [`Certificate`], [`self_signed`]: TLS by SNI |
 //! | [`counters`] | [`Stats`] |
+//! | [`arrivals`] | [`Arrivals`]: through whom requests come |
 //! | [`log`] | [`AccessLog`]: JSON lines or combined |
 //! | [`error`] | [`EdgeError`] |
 //! | `accept` | a core's loop: accept, orders, sweep |
 //! | `connection` | one client connection: idle, head, refusal, linger |
+//! | `handshake` | TLS before the first request |
 //! | `exchange` | one request: who, which site, gate, then its turn |
 //! | `turn`, `story` | asked, answered, repeated or failed; what is told of it |
 //! | `relay`, `pump` | both directions of an exchange; one body |
@@ -43,6 +45,7 @@
 //! | `registry` | open connections, deadlines, bans |
 //! | `io`, `buffer`, `local` | cuttable I/O; buffers; a core's state |
 
+pub mod arrivals;
 pub mod certificate;
 pub mod counters;
 pub mod error;
@@ -59,6 +62,7 @@ mod client;
 mod connection;
 mod exchange;
 mod forward;
+mod handshake;
 mod introduction;
 mod io;
 mod local;
@@ -72,6 +76,7 @@ mod tunnel;
 mod turn;
 mod upstream;
 
+pub use arrivals::{Arrivals, Peer};
 pub use certificate::{Certificate, self_signed};
 pub use counters::Stats;
 pub use error::EdgeError;

@@ -84,6 +84,8 @@ pub(crate) struct Core {
     pub(crate) heads: Heads,
     pub(crate) pools: Pools,
     pub(crate) log: Option<CoreLog>,
+    /// Through whom requests come; copied for readers once a second.
+    pub(crate) arrivals: RefCell<crate::arrivals::Table>,
     pub(crate) draining: Cell<bool>,
     pub(crate) handshakes: Cell<usize>,
     tick: Cell<u32>,
@@ -107,6 +109,7 @@ impl Core {
             heads: Heads::default(),
             pools: Pools::default(),
             log,
+            arrivals: RefCell::default(),
             draining: Cell::new(false),
             handshakes: Cell::new(0),
             tick: Cell::new(0),

@@ -56,6 +56,8 @@ pub(crate) struct Line {
     owner: Cell<IpAddr>,
     /// Whether that is a trusted proxy: then only `client` names the source.
     proxied: Cell<bool>,
+    /// Whether a balancer said that it speaks for itself: then it names nobody.
+    alone: Cell<bool>,
     /// Whom the current exchange or tunnel belongs to.
     pub(crate) client: Cell<IpAddr>,
     /// Whether the site it talked to last enforces bans.
@@ -78,6 +80,7 @@ impl Line {
         Self {
             owner: Cell::new(owner),
             proxied: Cell::new(proxied),
+            alone: Cell::new(false),
             client: Cell::new(owner),
             enforced: Cell::new(enforced),
             phase: Cell::new(Phase::Idle),
@@ -96,6 +99,17 @@ impl Line {
         self.owner.set(owner);
         self.proxied.set(proxied);
         self.client.set(owner);
+    }
+
+    /// The peer, a load balancer, says that the connection is its own.
+    pub(crate) fn leave_alone(&self) {
+        self.alone.set(true);
+        self.proxied.set(false);
+    }
+
+    /// Takes note of whether the owner is a trusted proxy, after a reload.
+    pub(crate) fn rejudge(&self, trusted: bool) {
+        self.proxied.set(trusted && !self.alone.get());
     }
 
     pub(crate) fn owner(&self) -> IpAddr {

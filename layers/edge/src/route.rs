@@ -1,5 +1,6 @@
 //! Which site answers: the snapshot compiled for look-up. Pure.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use crate::snapshot::{ClientHeader, HostPattern, Limits, Site, Snapshot, Timeout
 /// A snapshot in force.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// Tells it from every other plan of this process.
+    pub(crate) number: u64,
     pub(crate) limits: Limits,
     pub(crate) ticks: Ticks,
     pub(crate) upstream_rest: Duration,
@@ -81,8 +84,10 @@ pub(crate) struct Route {
 impl Plan {
     pub(crate) fn new(snapshot: Snapshot) -> Result<Self, EdgeError> {
         snapshot.check()?;
+        static COUNT: AtomicU64 = AtomicU64::new(1);
         let defaults = wire::Limits::default();
         let mut plan = Self {
+            number: COUNT.fetch_add(1, Ordering::Relaxed),
             wire: wire::Limits {
                 line: defaults.line.min(snapshot.limits.head_bytes),
                 header: defaults.header.min(snapshot.limits.head_bytes),

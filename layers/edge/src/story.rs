@@ -8,6 +8,7 @@ use std::sync::Arc;
 use vocab::{ClientAddr, HttpEvent, RefusedBy, Timestamp};
 use wire::{Request, Version};
 
+use crate::arrivals::Arrival;
 use crate::exchange::Visitor;
 use crate::local::{Refused, now};
 use crate::log;
@@ -44,20 +45,10 @@ impl<'a> Story<'a> {
                 .first(id)
                 .map_or(Cow::Borrowed(""), wire::text::logged)
         };
-        let owner = ClientAddr::new(visitor.line.owner());
-        let client = if visitor.proxied {
-            let named = crate::client::behind_proxy(owner.0, headers, visitor.plan);
-            if named.is_none() {
-                visitor.core.counters.unnamed.one();
-            }
-            named.unwrap_or(owner)
-        } else {
-            owner
-        };
         Self {
             id: visitor.core.request_id(),
             started: now(),
-            client,
+            client: client_of(visitor, headers),
             method: wire::text::logged(request.method_bytes()),
             target: wire::text::logged(request.target()),
             host: request
@@ -174,4 +165,28 @@ impl<'a> Story<'a> {
             &core.counters,
         );
     }
+}
+
+/// Whom the request comes from; noted, so that hidden addresses are seen to be hidden.
+fn client_of(visitor: &Visitor<'_>, headers: wire::Headers<'_>) -> ClientAddr {
+    let owner = visitor.line.owner();
+    let named = if visitor.proxied {
+        crate::client::behind_proxy(owner, headers, visitor.plan)
+    } else {
+        None
+    };
+    let core = visitor.core;
+    if visitor.proxied && named.is_none() {
+        core.counters.unnamed.one();
+    }
+    core.arrivals.borrow_mut().note(
+        core.tick(),
+        Arrival {
+            address: owner,
+            trusted: visitor.proxied,
+            named: named.is_some(),
+            headers,
+        },
+    );
+    named.unwrap_or_else(|| ClientAddr::new(owner))
 }

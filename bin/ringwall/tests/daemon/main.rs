@@ -16,6 +16,7 @@ mod instance;
 mod logged_in;
 mod slips;
 mod speechless;
+mod standing;
 #[path = "../support/mod.rs"]
 mod support;
 mod survival;

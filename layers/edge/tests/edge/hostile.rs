@@ -265,6 +265,34 @@ fn the_client_behind_a_trusted_proxy_is_who_the_proxy_says() {
 }
 
 #[test]
+fn a_reload_says_anew_whom_to_trust_on_kept_connections_too() {
+    let up = echo_line();
+    let snapshot = |trusted: &[&str]| edge::Snapshot {
+        sites: vec![site("app", "*", &[up.address])],
+        trusted_proxies: trusted.iter().map(|range| range.parse().unwrap()).collect(),
+        ..edge::Snapshot::default()
+    };
+    let edge = in_front_of(&up);
+    let mut client = Client::to(edge.plain);
+    for (trusted, want) in [
+        (&[][..], "127.0.0.1"),
+        (&["127.0.0.1/32"][..], "192.0.2.7"),
+        // DENY: trust that was taken back
+        (&["10.0.0.1/32"][..], "127.0.0.1"),
+    ] {
+        edge.handle.reload(snapshot(trusted)).unwrap();
+        client.say("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n");
+        assert_eq!(status(&client.answer().0), 200);
+        let events = edge.seen.http.lock().unwrap();
+        assert_eq!(
+            events.last().unwrap().client.to_string(),
+            want,
+            "{trusted:?}"
+        );
+    }
+}
+
+#[test]
 fn unknown_hosts_and_long_bodies_are_refused() {
     let up = body_echo();
     let mut setup = Setup::new(vec![site("app", "app.test", &[up.address])]);
