@@ -51,7 +51,7 @@ enum Command {
     Tidy,
     /// Measure Ringwall beside its peers.
     Bench {
-        /// What to measure, such as 'edge'.
+        /// What to measure: 'edge' or 'field'.
         suite: String,
         /// Passed on to the benchmark.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

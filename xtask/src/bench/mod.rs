@@ -12,6 +12,7 @@
 //! | [`reaction`] | from the deciding request to the first refused one |
 //! | [`control`] | orders to a running instance, and a full book |
 //! | [`report`] | figures as text |
+//! | [`field`] | another suite: what attackers get through, past us and past the peer |
 //! | [`verdict`] | figures held against the aims, and where a peer is better |
 //!
 //! The proxies run on core 0, wrk and the upstream on core 1, all on loopback. What
@@ -23,6 +24,7 @@
 mod contender;
 mod control;
 mod crowdsec;
+mod field;
 mod idle;
 mod load;
 mod process;
@@ -104,7 +106,8 @@ struct Measured {
 pub(crate) fn run(suite: &str, rest: &[String]) -> Result<bool> {
     match suite {
         "edge" => edge(rest),
-        other => bail!("There is no benchmark '{other}'. There is: edge."),
+        "field" => field::run(rest),
+        other => bail!("There is no benchmark '{other}'. There are: edge, field."),
     }
 }
 

@@ -317,7 +317,7 @@ fn replaced(old: &str, figures: &str) -> String {
     format!("{before}{BEGIN}\n{figures}{END}{after}")
 }
 
-fn field(file: &str, key: &str) -> String {
+pub(super) fn field(file: &str, key: &str) -> String {
     let text = fs::read_to_string(file).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(key));
     line.map_or_else(String::new, |rest| {
@@ -326,7 +326,7 @@ fn field(file: &str, key: &str) -> String {
 }
 
 /// What a program prints, on either stream.
-fn said(program: &str, words: &[&str]) -> String {
+pub(super) fn said(program: &str, words: &[&str]) -> String {
     let output = Command::new(program)
         .args(words)
         .current_dir(root())
