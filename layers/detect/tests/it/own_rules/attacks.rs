@@ -145,6 +145,30 @@ fn scans() -> Vec<Attack> {
                 .get(0.5, "/solr/admin/", 403)
                 .get(0.5, "/cgi-bin/luci", 404),
         ),
+        (
+            "a list of names that tell systems apart, as a browser asks",
+            "ringwall/http-admin-probing",
+            [
+                "index.php",
+                "search.php",
+                "cron.php",
+                "login.php",
+                "xmlrpc.php",
+                "LICENSE.txt",
+                "install.php",
+                "profile.php",
+                "register.php",
+                "CHANGELOG.txt",
+                "UPGRADE.txt",
+                "INSTALL.pgsql.txt",
+                "MAINTAINERS.txt",
+                "INSTALL.mysql.txt",
+            ]
+            .into_iter()
+            .fold(Case::default(), |case, name| {
+                case.get(0.2, format!("/{name}"), 404)
+            }),
+        ),
     ]
 }
 

@@ -59,6 +59,34 @@ fn people() -> Vec<(&'static str, Case)> {
             .fold(Case::default(), |case, target| case.get(1.0, target, 200)),
         ),
         (
+            "a reader who follows old links to a forum that is gone",
+            [
+                "index.php",
+                "showthread.php?t=7",
+                "memberlist.php",
+                "usercp.php",
+                "login.php",
+                "newreply.php?t=7",
+                "faq.php",
+                "calendar.php",
+                "misc.php",
+                "register.php",
+            ]
+            .into_iter()
+            .fold(Case::default(), |case, name| {
+                case.get(4.0, format!("/forum/{name}"), 404)
+            }),
+        ),
+        (
+            "an application on a phone that looks for WordPress",
+            Case::agent("wp-android/25.1 (Android 15)")
+                .get(0.0, "/", 200)
+                .post(0.5, "/xmlrpc.php", 404)
+                .get(0.5, "/xmlrpc.php?rsd", 404)
+                .get(0.5, "/wp-login.php", 404)
+                .get(0.5, "/wp-json/", 404),
+        ),
+        (
             "somebody who types a command into a search that looks with every letter",
             [
                 "cat+file+|+grep",
