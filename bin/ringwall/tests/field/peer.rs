@@ -165,11 +165,6 @@ fn configure(folder: &Folder) -> PathBuf {
     for name in ["etc", "data", "plugins"] {
         std::fs::create_dir(folder.0.join(name)).expect("a folder can be made");
     }
-    // A program that writes into its data must not write into the package's.
-    for file in files(&format!("{UNPACKED}/usr/share/crowdsec/data")) {
-        let name = file.file_name().unwrap_or_default();
-        std::fs::copy(&file, folder.0.join("data").join(name)).expect("data can be copied");
-    }
     symlink(format!("{debian}/patterns"), folder.0.join("etc/patterns")).expect("linked");
     for collection in COLLECTIONS {
         install(
@@ -201,12 +196,6 @@ fn configure(folder: &Folder) -> PathBuf {
     folder.file("etc/config.yaml", &text)
 }
 
-fn files(folder: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a folder can be listed");
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    paths.filter(|path| path.is_file()).collect()
-}
-
 /// Links an item of the hub and all it names, as the package's installation does.
 fn install(hub: &Path, etc: &Path, kind: &str, name: &str) {
     let staged = ["parsers", "postoverflows"].contains(&kind);
@@ -234,10 +223,29 @@ fn install(hub: &Path, etc: &Path, kind: &str, name: &str) {
         return;
     }
     symlink(&found, &link).expect("an item can be linked");
+    let text = std::fs::read_to_string(&found).expect("an item can be read");
+    data(&text, &etc.with_file_name("data"));
     if kind == "collections" {
-        let text = std::fs::read_to_string(&found).expect("a collection can be read");
         for (kind, name) in named(&text) {
             install(hub, etc, kind, name);
+        }
+    }
+}
+
+/// Copies the lists that an item needs, under the names by which it asks for them: the
+/// package has them under those of their sources.
+fn data(item: &str, folder: &Path) {
+    let mut source = "";
+    for line in item.lines() {
+        let line = line.trim_start().trim_start_matches("- ");
+        if let Some(url) = line.strip_prefix("source_url:") {
+            source = url.rsplit('/').next().unwrap_or_default().trim();
+        } else if let Some(name) = line.strip_prefix("dest_file:") {
+            let list = Path::new(UNPACKED)
+                .join("usr/share/crowdsec/data")
+                .join(source);
+            std::fs::copy(&list, folder.join(name.trim()))
+                .unwrap_or_else(|error| panic!("crowdsec's {}: {error}", list.display()));
         }
     }
 }
