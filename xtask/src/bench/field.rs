@@ -44,7 +44,7 @@ pub(super) fn run(rest: &[String]) -> Result<bool> {
     let ran = succeeds(
         cargo()
             .args(["test", "--package", "ringwall", "--test", "field", "--"])
-            .args(["--nocapture", "a_disguised_attacker_gets_no_further"])
+            .args(["--nocapture", "the_same_attack_is_barred_by_ringwall"])
             .env("RINGWALL_FIELD_TABLE", &table)
             .env("RINGWALL_TEST_ALL", "1"),
     )?;
