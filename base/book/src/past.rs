@@ -78,7 +78,10 @@ impl Pasts {
 
     fn change(&mut self, source: Cidr, change: impl FnOnce(&mut Vec<Past>)) {
         // Nearly every source has one; a vector that grows by itself begins with room for four.
-        let pasts = self.sources.entry(source).or_insert_with(|| Vec::with_capacity(1));
+        let pasts = self
+            .sources
+            .entry(source)
+            .or_insert_with(|| Vec::with_capacity(1));
         if let Some(last) = pasts.last() {
             self.latest.remove(&(last.created, source));
         }

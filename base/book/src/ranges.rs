@@ -27,7 +27,10 @@ impl<Id> Default for Ranges<Id> {
 impl<Id: Copy + Ord> Ranges<Id> {
     pub(crate) fn insert(&mut self, range: Cidr, id: Id) {
         // Nearly every range has one; a vector that grows by itself begins with room for four.
-        let ids = self.items.entry(range).or_insert_with(|| Vec::with_capacity(1));
+        let ids = self
+            .items
+            .entry(range)
+            .or_insert_with(|| Vec::with_capacity(1));
         let fresh = ids.is_empty();
         if let Err(at) = ids.binary_search(&id) {
             ids.insert(at, id);
