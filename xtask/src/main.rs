@@ -7,6 +7,7 @@
 //! | [`ci`] | format, lints, tidy, licences, then every test with nothing skipped |
 //! | [`tidy`] | the invariants of the house that a program can check |
 //! | [`bench`] | Ringwall beside its peers |
+//! | [`fuzz`] | builds and runs the fuzzers |
 //! | [`outside`] | other people's material run against us |
 
 #![expect(
@@ -17,6 +18,7 @@
 
 mod bench;
 mod ci;
+mod fuzz;
 mod outside;
 mod packages;
 mod run;
@@ -61,6 +63,9 @@ enum Command {
     Conformance {
         /// The suites to run, such as 'hub' or 'framing'; all when none is named.
         suites: Vec<String>,
+        /// For how many seconds each fuzz target runs.
+        #[arg(long, default_value_t = fuzz::SECONDS)]
+        fuzz_seconds: u64,
         /// How long the soak is: '90s', '10m', '1h'.
         #[arg(long, default_value = "1h")]
         soak: String,
@@ -73,9 +78,17 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
         Command::Bench { suite, rest } => bench::run(&suite, &rest),
-        Command::Conformance { suites, soak } => {
-            outside::conformance(&suites, &outside::Lengths { soak })
-        }
+        Command::Conformance {
+            suites,
+            fuzz_seconds,
+            soak,
+        } => outside::conformance(
+            &suites,
+            &outside::Lengths {
+                fuzz: fuzz_seconds,
+                soak,
+            },
+        ),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@
 
 use anyhow::{Result, bail};
 
+use crate::fuzz;
 use crate::run::{cargo, find, succeeds};
 
 /// One suite.
@@ -21,6 +22,8 @@ struct Suite {
 enum How {
     /// Tests, as nextest chooses them, with what makes them thorough.
     Tests(&'static str, &'static [(&'static str, &'static str)]),
+    /// The fuzzers, each for the given time.
+    Fuzz,
     /// The soak, for the given time. nextest would end it after ten minutes.
     Soak,
 }
@@ -28,6 +31,8 @@ enum How {
 /// How long what has no end by itself goes on.
 #[derive(Clone, Debug)]
 pub(crate) struct Lengths {
+    /// Seconds for each fuzz target.
+    pub(crate) fuzz: u64,
     /// The soak's length, such as `1h`.
     pub(crate) soak: String,
 }
@@ -66,6 +71,11 @@ const SUITES: &[Suite] = &[
         &[("RINGWALL_DAMAGED", "20000")],
     ),
     Suite {
+        name: "fuzz",
+        shows: "no input makes a parser panic, hang, or read back otherwise than it wrote",
+        how: How::Fuzz,
+    },
+    Suite {
         name: "soak",
         shows: "under mixed load memory is flat, no task is lost, the counters add up",
         how: How::Soak,
@@ -92,6 +102,7 @@ pub(crate) fn conformance(chosen: &[String], lengths: &Lengths) -> Result<bool> 
         println!("{}: {}", suite.name, suite.shows);
         let passed = match suite.how {
             How::Tests(filter, thorough) => nextest(filter, thorough)?,
+            How::Fuzz => fuzz::run(lengths.fuzz)?,
             How::Soak => soak(&lengths.soak)?,
         };
         told.push(format!(

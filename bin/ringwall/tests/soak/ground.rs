@@ -172,7 +172,7 @@ impl Ground {
             "ringwall.toml",
             &configuration(&self.folder, 500 + round % 7),
         );
-        if round % 20 == 0 {
+        if round.is_multiple_of(20) {
             signal(self.process, "HUP");
         } else {
             let output = ringwall(&self.socket, &["reload"]);

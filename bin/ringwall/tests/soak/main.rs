@@ -16,7 +16,7 @@
 
 mod ground;
 #[path = "../field/network.rs"]
-#[allow(dead_code, reason = "field tests use the rest of it")]
+#[expect(dead_code, reason = "field tests use the rest of it")]
 mod network;
 mod sample;
 #[path = "../support/mod.rs"]
