@@ -238,6 +238,17 @@ impl edge::Observer for Watch {
         self.look(core, &event.site, event.time, Looked::Answer(event));
     }
 
+    fn is_exploit(&self, core: usize, event: &HttpEvent<'_>) -> bool {
+        let Some(seat) = self.seats.get(core % self.seats.len().max(1)) else {
+            return false;
+        };
+        let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
+        let Seat {
+            program, scratch, ..
+        } = &mut *seat;
+        program.is_exploit(event, scratch)
+    }
+
     fn refused(&self, core: usize, refusal: &Refusal<'_>) {
         // What the book, a limit or a missing site refused says nothing new about the
         // source, and what was only observed went on to be an answered request.

@@ -25,5 +25,5 @@ pub use alert::{Alert, Evidence, Source};
 pub use decision::{Decision, DecisionId, Kind, Origin, Scope};
 pub use net::{Cidr, ClientAddr, PeerAddr, UpstreamAddr};
 pub use posture::{Basis, Control, Finding, Ring, State};
-pub use signal::{HttpEvent, Refusal, RefusedBy, Signal};
+pub use signal::{HttpEvent, Login, LoginBy, Refusal, RefusedBy, Signal};
 pub use time::Timestamp;

@@ -56,6 +56,37 @@ pub struct HttpEvent<'a> {
     /// The `Authorization` header as a number, seeded anew with each process; `None`
     /// without one. It tells many passwords from one that is sent again, and nothing else.
     pub credentials: Option<NonZeroU64>,
+    /// Whether a browser says that a page of another site had it send this
+    /// (`Sec-Fetch-Site: cross-site`). Whoever is no browser can say so, too.
+    #[serde(default)]
+    pub foreign: bool,
+    /// Whom the client tried to log in as, where the request tells.
+    #[serde(default)]
+    pub login: Option<Login>,
+}
+
+/// An attempt to log in, as keyed hashes: good for comparing within one process's life,
+/// and for nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Login {
+    /// The account.
+    pub account: u64,
+    /// 24 bits of the password tried for this account; `None` when none was seen.
+    pub guess: Option<u32>,
+    /// How it was sent.
+    pub by: LoginBy,
+}
+
+/// How an attempt to log in was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginBy {
+    /// A form's fields.
+    Form,
+    /// JSON.
+    Json,
+    /// `Authorization: Basic`, which comes with every request.
+    Basic,
 }
 
 impl HttpEvent<'_> {
@@ -78,6 +109,8 @@ impl HttpEvent<'_> {
             request_id: self.request_id,
             session: self.session,
             credentials: self.credentials,
+            foreign: self.foreign,
+            login: self.login,
         }
     }
 }
@@ -117,6 +150,10 @@ pub struct Refusal<'a> {
     pub request_id: u64,
     /// Whether this was only observed: the rule matched and the request went on.
     pub observed: bool,
+    /// Whether a browser says that a page of another site had it send this; see
+    /// [`HttpEvent::foreign`].
+    #[serde(default)]
+    pub foreign: bool,
 }
 
 impl Refusal<'_> {
@@ -132,6 +169,7 @@ impl Refusal<'_> {
             status: self.status,
             request_id: self.request_id,
             observed: self.observed,
+            foreign: self.foreign,
         }
     }
 }

@@ -164,6 +164,8 @@ impl Asked {
             request_id: 1,
             session: false,
             credentials: None,
+            foreign: false,
+            login: None,
         }
     }
 }

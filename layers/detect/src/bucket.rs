@@ -235,15 +235,32 @@ impl BucketSpec {
     /// calls crawling or denial of service, and its count of pages that are not there.
     #[must_use]
     pub fn spares_sessions(&self) -> bool {
-        let label = |key: &str| {
-            let found = self.labels.iter().find(|(name, _)| name == key);
-            found.map_or("", |(_, value)| value.as_str())
-        };
-        let behavior = label("behavior");
-        let by_numbers = label("volume") == "true"
+        let behavior = self.label("behavior");
+        let by_numbers = self.label("volume") == "true"
             || matches!(behavior, "http:crawl" | "http:dos")
             || self.name == "crowdsecurity/http-probing";
         by_numbers && !behavior.ends_with("bruteforce")
+    }
+
+    /// Whether requests count that another site's page had a browser send (label
+    /// `foreign`): by default they don't, or any page could have its visitors barred.
+    #[must_use]
+    pub fn counts_foreign(&self) -> bool {
+        self.label("foreign") == "true"
+    }
+
+    /// Whether one request is enough for it, and that request is an exploit.
+    #[must_use]
+    pub fn is_exploit(&self) -> bool {
+        let decides = self.remediation && !self.simulated;
+        matches!(self.kind, BucketKind::Trigger)
+            && decides
+            && self.label("behavior") == "http:exploit"
+    }
+
+    fn label(&self, key: &str) -> &str {
+        let found = self.labels.iter().find(|(name, _)| name == key);
+        found.map_or("", |(_, value)| value.as_str())
     }
 
     /// How long a bucket lives after its last event.

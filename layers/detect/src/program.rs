@@ -148,6 +148,9 @@ impl Program {
         if !self.whitelists(scratch, refusal.time) {
             self.pour(scratch, refusal.time, None);
         }
+        if refusal.foreign {
+            self.spare_foreign(scratch);
+        }
         scratch.seen(self, Parsed::Event)
     }
 
@@ -159,6 +162,7 @@ impl Program {
     ) -> Seen<'s> {
         scratch.begin(&self.ground.slots);
         http::fill(&mut scratch.event, http, &mut scratch.text);
+        http::fill_beside(&mut scratch.event, &self.ground.slots, http);
         if self.stamps {
             scratch.stamp();
         }
@@ -178,7 +182,34 @@ impl Program {
                 .pours
                 .retain(|pour| !spares(pour.scenario.0 as usize));
         }
+        if http.foreign {
+            self.spare_foreign(scratch);
+        }
         scratch.seen(self, Parsed::Event)
+    }
+
+    /// What another site's page had a browser send counts only where a scenario says so.
+    fn spare_foreign(&self, scratch: &mut Scratch) {
+        let counts = |id: usize| self.specs.get(id).is_some_and(BucketSpec::counts_foreign);
+        scratch
+            .pours
+            .retain(|pour| counts(pour.scenario.0 as usize));
+    }
+
+    /// Whether one request like this, not answered yet, would have its source barred as an
+    /// exploit. Nothing is poured.
+    pub fn is_exploit(&self, http: &HttpEvent<'_>, scratch: &mut Scratch) -> bool {
+        scratch.begin(&self.ground.slots);
+        http::fill(&mut scratch.event, http, &mut scratch.text);
+        if self.whitelists(scratch, http.time) {
+            return false;
+        }
+        self.pour(scratch, http.time, None);
+        let exploit = |id: usize| self.specs.get(id).is_some_and(BucketSpec::is_exploit);
+        scratch
+            .pours
+            .iter()
+            .any(|pour| exploit(pour.scenario.0 as usize))
     }
 
     /// Looks at a log line.

@@ -254,6 +254,7 @@ pub(crate) fn close_unheard(core: &Core, peer: PeerAddr, rule: &'static str) {
         status: 0,
         request_id: core.request_id(),
         observed: false,
+        foreign: false,
     });
 }
 
@@ -302,6 +303,7 @@ fn turn_away(
         status: told,
         request_id,
         observed: false,
+        foreign: false,
     });
 }
 

@@ -338,6 +338,7 @@ impl Connection {
             status,
             request_id,
             observed: false,
+            foreign: false,
         });
         let mut out = core.buffers.small();
         Answer {

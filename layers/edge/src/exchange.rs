@@ -148,6 +148,7 @@ fn decide(
         version: request.version().number(),
         is_tls: visitor.tls,
         session: story.session,
+        foreign_exploit: story.is_foreign_exploit(visitor),
     };
     match visitor.core.shared.gate.judge(&facts, story.started) {
         gate::Verdict::Pass { observed } => {

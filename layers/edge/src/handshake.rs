@@ -37,6 +37,7 @@ pub(crate) async fn shake_hands(
             status: 0,
             request_id: core.request_id(),
             observed: false,
+            foreign: false,
         });
     };
     match spoke {

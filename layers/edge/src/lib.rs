@@ -52,6 +52,7 @@ pub mod error;
 pub mod handle;
 pub mod listen;
 pub mod log;
+mod login;
 pub mod observe;
 pub mod snapshot;
 

@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) open: AtomicUsize,
     /// Upstreams that failed lately, shared so that one core's lesson serves all.
     pub(crate) health: crate::upstream::Health,
-    /// Seeds what is told of credentials, so that nobody can find them by guessing.
+    /// Seeds what is told of credentials and accounts, so that nobody can find them by guessing.
     pub(crate) secret: RandomState,
 }
 
@@ -173,6 +173,7 @@ impl Core {
                 status: refused.status,
                 request_id: refused.request_id,
                 observed: refused.observed,
+                foreign: refused.foreign,
             },
         );
     }
@@ -189,6 +190,7 @@ pub(crate) struct Refused<'a> {
     pub(crate) status: u16,
     pub(crate) request_id: u64,
     pub(crate) observed: bool,
+    pub(crate) foreign: bool,
 }
 
 /// The wall clock.

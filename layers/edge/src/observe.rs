@@ -13,6 +13,13 @@ pub trait Observer: Send + Sync + 'static {
 
     /// The edge refused a request or a connection, or would have (`observed`).
     fn refused(&self, core: usize, refusal: &Refusal<'_>);
+
+    /// Whether this request, not answered yet, is one that rules would bar its source for
+    /// at once. Asked of requests alone that another site's page had a browser send.
+    fn is_exploit(&self, core: usize, event: &HttpEvent<'_>) -> bool {
+        let _nothing_is_known = (core, event);
+        false
+    }
 }
 
 /// Watches nothing.

@@ -5,7 +5,7 @@ use core::num::NonZeroU64;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use vocab::{ClientAddr, HttpEvent, RefusedBy, Timestamp};
+use vocab::{ClientAddr, HttpEvent, Login, RefusedBy, Timestamp};
 use wire::{Request, Version};
 
 use crate::arrivals::Arrival;
@@ -35,6 +35,9 @@ pub(crate) struct Story<'a> {
     /// The rule that refused, would have, or cut the exchange short.
     pub(crate) verdict: Cow<'static, str>,
     pub(crate) upstream_micros: Option<u64>,
+    /// Another site's page had a browser send this, as it says.
+    pub(crate) foreign: bool,
+    pub(crate) login: Option<Login>,
 }
 
 impl<'a> Story<'a> {
@@ -67,6 +70,10 @@ impl<'a> Story<'a> {
             received: head_bytes as u64,
             verdict: Cow::Borrowed("pass"),
             upstream_micros: None,
+            foreign: headers
+                .named(b"sec-fetch-site")
+                .any(|site| site.eq_ignore_ascii_case(b"cross-site")),
+            login: None,
         }
     }
 
@@ -102,6 +109,7 @@ impl<'a> Story<'a> {
             status,
             request_id: self.id,
             observed,
+            foreign: self.foreign,
         });
     }
 
@@ -111,26 +119,50 @@ impl<'a> Story<'a> {
         let took = time.since(self.started).as_micros();
         self.status = status;
         self.upstream_micros = Some(u64::try_from(took).unwrap_or(u64::MAX));
-        visitor.core.shared.observer.http(
-            visitor.core.number,
-            &HttpEvent {
-                time,
-                site: Cow::Borrowed(self.site_name()),
-                client: self.client,
-                method: Cow::Borrowed(&self.method),
-                target: Cow::Borrowed(&self.target),
-                version: self.version.number(),
-                host: Cow::Borrowed(self.group()),
-                status,
-                user_agent: Cow::Borrowed(&self.user_agent),
-                referer: Cow::Borrowed(&self.referer),
-                body_bytes,
-                tls: visitor.tls,
-                request_id: self.id,
-                session: self.session,
-                credentials: self.credentials,
-            },
-        );
+        let event = self.event(visitor, time, body_bytes);
+        visitor
+            .core
+            .shared
+            .observer
+            .http(visitor.core.number, &event);
+    }
+
+    /// Whether rules would bar the source for this at once, when another site's page had
+    /// it sent.
+    pub(crate) fn is_foreign_exploit(&self, visitor: &Visitor<'_>) -> bool {
+        if !self.foreign {
+            return false;
+        }
+        let event = self.event(visitor, self.started, None);
+        let core = visitor.core;
+        core.shared.observer.is_exploit(core.number, &event)
+    }
+
+    fn event<'s>(
+        &'s self,
+        visitor: &Visitor<'_>,
+        time: Timestamp,
+        body_bytes: Option<u64>,
+    ) -> HttpEvent<'s> {
+        HttpEvent {
+            time,
+            site: Cow::Borrowed(self.site_name()),
+            client: self.client,
+            method: Cow::Borrowed(&self.method),
+            target: Cow::Borrowed(&self.target),
+            version: self.version.number(),
+            host: Cow::Borrowed(self.group()),
+            status: self.status,
+            user_agent: Cow::Borrowed(&self.user_agent),
+            referer: Cow::Borrowed(&self.referer),
+            body_bytes,
+            tls: visitor.tls,
+            request_id: self.id,
+            session: self.session,
+            credentials: self.credentials,
+            foreign: self.foreign,
+            login: self.login,
+        }
     }
 
     /// Counts and logs what was done.

@@ -201,7 +201,9 @@ impl Turn<'_, '_> {
         let framing = self.request.framing();
         let most = plan.limits.body_bytes.unwrap_or(u64::MAX);
         let data = core::mem::take(self.rest);
-        Pump::new(framing, framing, &plan.wire, most, data, out)
+        let mut pump = Pump::new(framing, framing, &plan.wire, most, data, out);
+        pump.glimpse = crate::login::wanted(&self.request).map(|_| Vec::new());
+        pump
     }
 
     fn keep(&self, upstream: UpstreamAddr, socket: TcpStream) {
@@ -388,6 +390,7 @@ async fn exchange(
         && towards != BodyFraming::UntilClose
         && !core.draining.get();
     story.session = crate::session::learn(visitor, request, &response, story);
+    story.login = login(core, request, &mut relay.up);
     story.answered(visitor, status, body_bytes);
 
     write_head(
@@ -413,6 +416,17 @@ async fn exchange(
         upstream_stays,
         client_stays,
     })
+}
+
+/// Whom the request tries to log in as; what was kept of its body for that goes.
+fn login(core: &Core, request: &Request<'_>, up: &mut Pump) -> Option<vocab::Login> {
+    let glimpse = up.glimpse.take();
+    let body = glimpse
+        .as_deref()
+        .and_then(|body| Some((crate::login::wanted(request)?, body)));
+    // A body as long as what is looked at may go on.
+    let whole = up.done && body.is_some_and(|(_, body)| body.len() < crate::login::MOST);
+    crate::login::read(request, body, whole, &core.shared.secret)
 }
 
 fn write_head(

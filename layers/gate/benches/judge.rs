@@ -199,6 +199,7 @@ fn judge(published: &Arc<Published>, four: &[IpAddr], six: &[IpAddr], now: Times
         version: 11,
         is_tls: true,
         session: false,
+        foreign_exploit: false,
     };
     for merged in [false, true] {
         if merged {

@@ -304,6 +304,8 @@ impl Case<'_> {
             // Tools before protocol: a scanner that also sends nonsense is named by its name.
             .then(|| self.tools())
             .then(|| self.protocol())
+            // Last, since it is the one rule that does not count against its source.
+            .then(|| self.foreign())
             .or_pass(self.observed)
     }
 
@@ -382,6 +384,17 @@ impl Case<'_> {
         let spared = self.settings.local_tools_observed && is_local(self.facts.client.0);
         let refusal = self.broken(Rule::Listed(tool), 403);
         self.settle(refusal, self.facts.site.enforces() && !spared)
+    }
+
+    /// What another site's page made a browser send bars nobody, or any page could have its
+    /// visitors barred here. So that saying so is no way out for attackers, the request itself
+    /// goes nowhere.
+    fn foreign(&mut self) -> Link {
+        if !self.facts.foreign_exploit {
+            return Link::NotMine;
+        }
+        let refusal = self.broken(Rule::Fixed("foreign.exploit"), 403);
+        self.settle(refusal, self.facts.site.enforces())
     }
 
     fn protocol(&mut self) -> Link {

@@ -89,4 +89,7 @@ pub struct Facts<'a> {
     /// Whether the request carries an application session that the upstream accepted before
     /// ([`crate::Sessions::carried`]); such requests have ten times the rate.
     pub session: bool,
+    /// Whether a browser was made to send this by another site's page, as it says, and it
+    /// is what rules would bar a source for at once.
+    pub foreign_exploit: bool,
 }

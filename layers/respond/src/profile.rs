@@ -13,6 +13,10 @@ use vocab::{Alert, Cidr, Kind, Origin, Scope, Timestamp, net::is_local};
 
 use crate::{Because, Escalation, NoProposal, Outcome, Proposal};
 
+/// What a remedy's time is divided by when the scenario asks for a milder one: 1 hour, by
+/// default.
+const MILDER: u32 = 4;
+
 /// What must hold of an alert. Every field that is set must fit; none set means every alert.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Matcher {
@@ -148,6 +152,21 @@ impl Label {
     }
 }
 
+/// The remedy, or less when the scenario says what the most is (label `strongest`): rules
+/// by which somebody who did nothing wrong can stand among the sources ask for a throttle,
+/// which is also over sooner.
+fn at_most(alert: &Alert, remedy: &Remedy) -> (Kind, Duration) {
+    let most = match alert.label("strongest") {
+        "throttle" => Kind::Throttle,
+        "observe" => Kind::Observe,
+        _ => return (remedy.kind.clone(), remedy.lasts),
+    };
+    if remedy.kind <= most {
+        return (remedy.kind.clone(), remedy.lasts);
+    }
+    (most, remedy.lasts / MILDER)
+}
+
 /// The range that a decision about the alert's source covers, when its scope is an address or a
 /// range: an IPv4 address whole, an IPv6 address by its /64. Ask the book for this range's past.
 #[must_use]
@@ -234,12 +253,13 @@ impl Profiles {
         if volume == Volume::Observe && self.is_volume(alert) {
             return (Kind::Observe, remedy.lasts, Because::VolumeObserved);
         }
+        let (kind, base) = at_most(alert, remedy);
         let level = remedy
             .escalation
             .map_or(0, |escalation| escalation.level(past, now));
-        let lasts = remedy.escalation.map_or(remedy.lasts, |escalation| {
-            escalation.lasts(remedy.lasts, level)
-        });
+        let lasts = remedy
+            .escalation
+            .map_or(base, |escalation| escalation.lasts(base, level));
         let profile = profile.name.clone();
         let because = if level == 0 {
             Because::Remedy { profile }
@@ -247,10 +267,10 @@ impl Profiles {
             Because::Repeated {
                 profile,
                 level,
-                base: remedy.lasts,
+                base,
             }
         };
-        (remedy.kind.clone(), lasts, because)
+        (kind, lasts, because)
     }
 
     /// Whether the alert's scenario is about volume.

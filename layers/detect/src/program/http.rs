@@ -4,7 +4,7 @@
 //! of a line in combined format, so that every HTTP scenario runs on live traffic
 //! unchanged. Differences from the log are listed in [`DIFFERENCES`].
 
-use vocab::{HttpEvent, Refusal, RefusedBy};
+use vocab::{HttpEvent, Login, LoginBy, Refusal, RefusedBy};
 
 use crate::event::{Event, Slots, Space, slot};
 
@@ -46,6 +46,10 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
         "evt.Parsed.http_credentials",
         "only the edge tells one password from another",
     ),
+    ("evt.Meta.account", "a log does not tell who logs in"),
+    ("evt.Meta.guess", "a log does not tell what was tried"),
+    ("evt.Meta.login_by", "a log does not tell how"),
+    ("evt.Meta.foreign", "the log has no Sec-Fetch-Site"),
     ("evt.Line.Src", "there is no file"),
     ("evt.Line.Module", "there is no acquisition module"),
     ("evt.Line.Labels.type", "there is no acquisition label"),
@@ -99,6 +103,29 @@ pub(crate) fn fill(event: &mut Event, http: &HttpEvent<'_>, number: &mut Vec<u8>
     target(event, http.target.as_bytes(), number);
 }
 
+/// What a log does not tell: `account`, `guess` and `login_by` of an attempt to log in,
+/// `foreign` of what another site's page had a browser send. Absent otherwise.
+pub(crate) fn fill_beside(event: &mut Event, slots: &Slots, http: &HttpEvent<'_>) {
+    if http.foreign {
+        event.set_named(slots, Space::Meta, b"foreign", b"true");
+    }
+    let Some(Login { account, guess, by }) = http.login else {
+        return;
+    };
+    let account = format!("{account:016x}");
+    event.set_named(slots, Space::Meta, b"account", account.as_bytes());
+    if let Some(guess) = guess {
+        let guess = format!("{guess:06x}");
+        event.set_named(slots, Space::Meta, b"guess", guess.as_bytes());
+    }
+    let by: &[u8] = match by {
+        LoginBy::Form => b"form",
+        LoginBy::Json => b"json",
+        LoginBy::Basic => b"basic",
+    };
+    event.set_named(slots, Space::Meta, b"login_by", by);
+}
+
 /// Fills a cleared event from a refusal of the edge: `evt.Meta.service` is `edge`,
 /// `log_type` is `edge_refusal`, `refused_by` is the part that refused, `rule` its
 /// rule, `http_status` what was answered.
@@ -124,6 +151,9 @@ pub(crate) fn fill_refusal(
     };
     event.set_named(slots, Space::Meta, b"refused_by", by);
     event.set_named(slots, Space::Meta, b"rule", refusal.rule.as_bytes());
+    if refusal.foreign {
+        event.set_named(slots, Space::Meta, b"foreign", b"true");
+    }
 }
 
 fn or_dash(text: &str) -> &[u8] {

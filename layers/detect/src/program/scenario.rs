@@ -44,8 +44,8 @@ pub(crate) struct Hashes {
 /// What is the same for all pours of an event.
 #[derive(Debug)]
 pub(crate) struct Pouring<'p> {
-    /// Stands for the source address while buckets are told apart: the /64 of a live
-    /// IPv6 source.
+    /// Stands for the source address while buckets and values are told apart: the /64 of a
+    /// live IPv6 source.
     pub(crate) group: Option<&'p [u8]>,
     pub(crate) seed: Seed,
     pub(crate) hashes: &'p mut Hashes,
@@ -199,12 +199,19 @@ fn distinct_hash(
     ) {
         return Ok(hash);
     }
+    // As in the group: one subscriber's addresses are one.
+    let swapped = pouring
+        .group
+        .map(|group| env.event.swap(slot::META_SOURCE_IP, group));
     let hash = key.with(env, pouring.room, |bytes| {
         if pouring.explain {
             values.distinct = Some(text(bytes));
         }
         pouring.seed.distinct(bytes)
     });
+    if let Some(swapped) = swapped {
+        env.event.put_back(slot::META_SOURCE_IP, swapped);
+    }
     if let (Ok(hash), true) = (&hash, key.expression.is_pure()) {
         remember(&mut pouring.hashes.distincts, key.number, *hash);
     }

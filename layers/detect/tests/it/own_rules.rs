@@ -17,6 +17,7 @@ use detect::rules::{self, Bounds, Items};
 use detect::shard::{Limits, Mode, Shards};
 use vocab::{Alert, ClientAddr, HttpEvent, Timestamp};
 
+mod accounts;
 mod attacks;
 mod ordinary;
 mod pruned;
@@ -169,6 +170,8 @@ fn live_with(case: &Case, address: &str, session: bool) -> Vec<Alert> {
             request_id: number as u64,
             session,
             credentials: NonZeroU64::new(visit.password),
+            foreign: false,
+            login: None,
         };
         let mut seen = program.observe(&event, &mut scratch);
         shards.apply(

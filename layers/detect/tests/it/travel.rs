@@ -67,6 +67,8 @@ fn request(
         request_id: 1,
         session: false,
         credentials: None,
+        foreign: false,
+        login: None,
     }
 }
 

@@ -29,6 +29,10 @@ impl Observer for Recorder {
             .unwrap()
             .push(refusal.clone().into_owned());
     }
+
+    fn is_exploit(&self, _core: usize, event: &HttpEvent<'_>) -> bool {
+        event.target.contains("exploit")
+    }
 }
 
 impl Recorder {

@@ -1,6 +1,8 @@
 //! The edge over real sockets on loopback.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hostile;

@@ -415,3 +415,25 @@ fn replaced_settings_hold_from_the_next_request_on() {
         "DENY"
     );
 }
+
+#[test]
+fn a_foreign_exploit_is_refused_by_itself_and_not_for_whom_is_allowed() {
+    for (client, mode, want) in [
+        (STRANGER, Mode::Default, "403 foreign.exploit"), // DENY
+        (STRANGER, Mode::Enforce, "403 foreign.exploit"), // DENY
+        (STRANGER, Mode::Observe, "pass observing foreign.exploit"),
+        (ALLOWED, Mode::Enforce, "pass"),
+        (BANNED, Mode::Enforce, "403 book.ban"), // DENY, by its own name
+    ] {
+        let (_, gate) = gate(settings());
+        let site = site(mode);
+        let facts = Facts {
+            foreign_exploit: true,
+            ..facts(&site, client)
+        };
+        let said = told(&gate.judge(&facts, at(0)));
+        assert!(said.starts_with(want), "{client} {mode:?}: {said}");
+        gate.pause(Timestamp::MAX);
+        assert_eq!(told(&gate.judge(&facts, at(0))), "pass", "paused");
+    }
+}

@@ -79,5 +79,6 @@ pub fn facts<'a>(site: &'a SitePolicy, client: &str) -> Facts<'a> {
         version: 11,
         is_tls: true,
         session: false,
+        foreign_exploit: false,
     }
 }

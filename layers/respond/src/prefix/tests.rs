@@ -57,6 +57,7 @@ fn after(addresses: &[&str]) -> Option<Proposed> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of attackers")]
 fn four_distinct_offenders_of_one_range_slow_it_down_and_nothing_less_does() {
     let cases: [(&str, &[&str], Option<&str>); 9] = [
         (
@@ -183,7 +184,7 @@ fn only_what_our_own_detection_barred_and_was_sure_of_counts() {
         ("DENY unlabelled", false, |alert, _| alert.labels.clear()),
         ("DENY simulated", false, |alert, _| alert.simulated = true),
         ("DENY a person", false, |_, one| {
-            one.origin = Origin::Operator
+            one.origin = Origin::Operator;
         }),
         ("DENY a feed", false, |_, one| {
             one.origin = Origin::Feed("list".to_owned());

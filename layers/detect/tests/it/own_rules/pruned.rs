@@ -122,6 +122,16 @@ fn what_is_not_asked_would_have_been_answered_the_same() {
             request_id: 1,
             session: dice.below(8) == 0,
             credentials: NonZeroU64::new(dice.below(3) as u64),
+            foreign: dice.below(16) == 0,
+            login: (dice.below(4) == 0).then(|| vocab::Login {
+                account: dice.below(9) as u64,
+                guess: (dice.below(4) != 0).then(|| dice.below(9) as u32),
+                by: [
+                    vocab::LoginBy::Form,
+                    vocab::LoginBy::Json,
+                    vocab::LoginBy::Basic,
+                ][dice.below(3)],
+            }),
         };
         let short = program.observe(&event, &mut scratch).pours.to_vec();
         let mut trace = Trace::default();
