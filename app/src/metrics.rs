@@ -119,21 +119,7 @@ fn text(daemon: &Daemon) -> String {
     for (rule, value) in &stats.refusals {
         page.labelled("edge_refusals_total", "rule", rule, *value);
     }
-    page.head(
-        "edge_refused_total",
-        "Refusals by the part that refused, observed ones included",
-        "counter",
-    );
-    let parts = [
-        ("codec", stats.refused_codec),
-        ("book", stats.refused_book),
-        ("limit", stats.refused_limit),
-        ("rule", stats.refused_rule),
-        ("route", stats.refused_route),
-    ];
-    for (part, value) in parts {
-        page.labelled("edge_refused_total", "by", part, value);
-    }
+    refused(&stats, &mut page);
     page.count(
         "edge_client_aborts_total",
         "Requests whose client left before the answer was complete",
@@ -207,6 +193,25 @@ fn sessions(daemon: &Daemon, page: &mut Page) {
         ),
     ] {
         page.count(name, help, value);
+    }
+}
+
+/// Refusals by the part that refused.
+fn refused(stats: &edge::Stats, page: &mut Page) {
+    page.head(
+        "edge_refused_total",
+        "Refusals by the part that refused, observed ones included",
+        "counter",
+    );
+    let parts = [
+        ("codec", stats.refused_codec),
+        ("book", stats.refused_book),
+        ("limit", stats.refused_limit),
+        ("rule", stats.refused_rule),
+        ("route", stats.refused_route),
+    ];
+    for (part, value) in parts {
+        page.labelled("edge_refused_total", "by", part, value);
     }
 }
 
