@@ -151,7 +151,7 @@ fn tell(stories: &[Story], at_a_time: usize) {
 fn run(town: &Town, story: &Story, namespace: &str, address: &str) -> Option<String> {
     let begun = Instant::now();
     let output = inside(namespace, "timeout")
-        .args(["150", "python3", "-B"])
+        .args(["200", "python3", "-B"])
         .arg(format!("{SCRIPTS}/{}", story.script))
         .arg(story.name)
         .current_dir(town.home(story.name))

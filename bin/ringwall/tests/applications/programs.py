@@ -19,7 +19,7 @@ WIKI = "http://wiki.example.org"
 
 def run(*words, ok=True, **options):
     """Runs a program; what it said. `ok` is whether it should succeed, None if either is fine."""
-    ended = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, text=True, **options)
+    ended = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180, text=True, **options)
     assert ok is None or (ended.returncode == 0) == ok, f"{words}: {ended.returncode}\n{ended.stdout}"
     return ended.stdout
 
@@ -42,8 +42,9 @@ def monitors_a_protected_page_every_second():
 
 def checks_every_link_of_a_wiki():
     """linkchecker, with its own name and threads, over a wiki with many links to nowhere."""
-    for site, ignored in [(f"{WIKI}/doku.php?id=start", "do=|rev=|lib/exe"), (f"{SITE}/", "^mailto:")]:
-        said = run("linkchecker", "--no-status", "--recursion-level=2", "--timeout=20", "--no-robots",
+    for site, ignored in [(f"{WIKI}/doku.php?id=start", "do=|rev=|lib/exe"), (f"{SITE}/", "/thumbs/")]:
+        depth = 1 if site.startswith(WIKI) else 2
+        said = run("linkchecker", "--no-status", f"--recursion-level={depth}", "--timeout=20", "--no-robots",
                    "--ignore-url", ignored, site, ok=None)
         assert "links in" in said, said[-2000:]
 

@@ -172,7 +172,7 @@ impl Town {
         let ourselves = format!(r#""client":"{EDGE}""#);
         let refused = log
             .lines()
-            .filter(|line| !line.contains(r#""verdict":"pass""#) && !line.contains(&ourselves));
+            .filter(|line| !ends_well(line) && !line.contains(&ourselves));
         grudges.extend(refused.map(|line| format!("refused: {line}")));
         grudges.extend(self.refused_connections());
         grudges
@@ -206,6 +206,14 @@ impl Town {
     pub fn said(&self) -> String {
         std::fs::read_to_string(self.folder.0.join("ringwall.log")).unwrap_or_default()
     }
+}
+
+/// Whether a line of the access log tells of a request that passed; or of a visitor who
+/// hung up, which is nobody's refusal.
+fn ends_well(line: &str) -> bool {
+    [r#""verdict":"pass""#, r#""verdict":"client.gone""#]
+        .iter()
+        .any(|verdict| line.contains(verdict))
 }
 
 /// Default settings, but for the places a test needs and volume rules enforced.
