@@ -16,6 +16,7 @@ const OTHERS: [(&str, &str); 3] = [
     ("visitor", "192.0.2.50"),
 ];
 /// Folders of the server that a guide may change; each is empty and goes with the server.
+/// The last is where the reader stands: one that only root may look into.
 const OWN: [&str; 7] = [
     "/etc/ringwall",
     "/etc/systemd/system",
@@ -23,7 +24,7 @@ const OWN: [&str; 7] = [
     "/srv/app",
     "/usr/local/bin",
     "/var/lib",
-    "/root/guide",
+    "/srv/guide",
 ];
 
 pub struct Machines {
@@ -78,7 +79,7 @@ impl Machines {
             self.on_server(&format!("mount -t tmpfs tmpfs {path}"));
         }
         self.on_server(&format!(
-            "mkdir -p /var/lib/nginx /root/guide/target/release && cp {RINGWALL} /root/guide/target/release/ && \
+            "chmod 700 /srv/guide && mkdir -p /var/lib/nginx /srv/guide/target/release && cp {RINGWALL} /srv/guide/target/release/ && \
              echo '<h1>The shop</h1>' > /srv/app/index.html"
         ));
     }
@@ -164,7 +165,7 @@ impl Machines {
         let mut command = Command::new("nsenter");
         if machine == "server" {
             let id = self.server.id().to_string();
-            command.args(["--target", &id, "--net", "--mount", "--wdns=/root/guide"]);
+            command.args(["--target", &id, "--net", "--mount", "--wdns=/srv/guide"]);
         } else {
             let space = self.names.get(machine).expect("the guide names a machine");
             command.arg(format!("--net=/run/netns/{space}"));
