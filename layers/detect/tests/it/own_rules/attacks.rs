@@ -7,6 +7,7 @@ type Attack = (&'static str, &'static str, Case);
 
 pub(super) fn cases() -> Vec<Attack> {
     let mut cases = scans();
+    cases.extend(fingerprints());
     cases.extend(guesses());
     cases.extend(injections());
     cases.extend(floods());
@@ -68,6 +69,33 @@ fn nikto(agent: &str) -> Case {
     ]
     .into_iter()
     .fold(Case::agent(agent), |case, path| case.get(0.3, path, 404))
+}
+
+fn fingerprints() -> Vec<Attack> {
+    vec![(
+        "a list of names that tell systems apart, as a browser asks",
+        "ringwall/http-admin-probing",
+        [
+            "index.php",
+            "search.php",
+            "cron.php",
+            "login.php",
+            "xmlrpc.php",
+            "LICENSE.txt",
+            "install.php",
+            "profile.php",
+            "register.php",
+            "CHANGELOG.txt",
+            "UPGRADE.txt",
+            "INSTALL.pgsql.txt",
+            "MAINTAINERS.txt",
+            "INSTALL.mysql.txt",
+        ]
+        .into_iter()
+        .fold(Case::default(), |case, name| {
+            case.get(0.2, format!("/{name}"), 404)
+        }),
+    )]
 }
 
 fn scans() -> Vec<Attack> {
@@ -144,30 +172,6 @@ fn scans() -> Vec<Attack> {
                 .get(0.5, "/manager/html", 404)
                 .get(0.5, "/solr/admin/", 403)
                 .get(0.5, "/cgi-bin/luci", 404),
-        ),
-        (
-            "a list of names that tell systems apart, as a browser asks",
-            "ringwall/http-admin-probing",
-            [
-                "index.php",
-                "search.php",
-                "cron.php",
-                "login.php",
-                "xmlrpc.php",
-                "LICENSE.txt",
-                "install.php",
-                "profile.php",
-                "register.php",
-                "CHANGELOG.txt",
-                "UPGRADE.txt",
-                "INSTALL.pgsql.txt",
-                "MAINTAINERS.txt",
-                "INSTALL.mysql.txt",
-            ]
-            .into_iter()
-            .fold(Case::default(), |case, name| {
-                case.get(0.2, format!("/{name}"), 404)
-            }),
         ),
     ]
 }

@@ -4,45 +4,16 @@ use super::Case;
 
 pub(super) fn cases() -> Vec<(&'static str, Case)> {
     let mut cases = people();
+    cases.extend(like_attacks());
     cases.extend(programs());
     cases.extend(fetchers());
     cases.extend(applications());
     cases
 }
 
-fn people() -> Vec<(&'static str, Case)> {
+/// What looks like an attack at first sight.
+fn like_attacks() -> Vec<(&'static str, Case)> {
     vec![
-        ("a WordPress author at work", wordpress()),
-        ("a DokuWiki editor at work", dokuwiki()),
-        ("a visitor without favicons", missing_icons()),
-        ("somebody who mistypes a password", mistyped_password()),
-        ("somebody who searches letter by letter", searching()),
-        (
-            "an office behind one address that logs in at nine",
-            office(),
-        ),
-        ("somebody who browses code", code_host()),
-        (
-            "somebody who reads on and on",
-            Case::default().times(200, |case, page| {
-                case.get(4.0, format!("/article/{page}"), 200).assets()
-            }),
-        ),
-        (
-            "somebody who opens twenty tabs",
-            Case::default().times(20, |case, page| {
-                case.get(0.1, format!("/article/{page}?ref=list"), 200)
-                    .assets()
-            }),
-        ),
-        (
-            "a page whose pictures are gone",
-            Case::default()
-                .referer("https://www.example.org/album")
-                .times(40, |case, picture| {
-                    case.get(0.02, format!("/photo/{picture}"), 404)
-                }),
-        ),
         (
             "queries whose values have bars and semicolons between them",
             [
@@ -115,6 +86,42 @@ fn people() -> Vec<(&'static str, Case)> {
             .fold(Case::default(), |case, words| {
                 case.get(0.3, format!("/find?q={words}"), 200)
             }),
+        ),
+    ]
+}
+
+fn people() -> Vec<(&'static str, Case)> {
+    vec![
+        ("a WordPress author at work", wordpress()),
+        ("a DokuWiki editor at work", dokuwiki()),
+        ("a visitor without favicons", missing_icons()),
+        ("somebody who mistypes a password", mistyped_password()),
+        ("somebody who searches letter by letter", searching()),
+        (
+            "an office behind one address that logs in at nine",
+            office(),
+        ),
+        ("somebody who browses code", code_host()),
+        (
+            "somebody who reads on and on",
+            Case::default().times(200, |case, page| {
+                case.get(4.0, format!("/article/{page}"), 200).assets()
+            }),
+        ),
+        (
+            "somebody who opens twenty tabs",
+            Case::default().times(20, |case, page| {
+                case.get(0.1, format!("/article/{page}?ref=list"), 200)
+                    .assets()
+            }),
+        ),
+        (
+            "a page whose pictures are gone",
+            Case::default()
+                .referer("https://www.example.org/album")
+                .times(40, |case, picture| {
+                    case.get(0.02, format!("/photo/{picture}"), 404)
+                }),
         ),
         (
             "somebody who asks a wiki about Unix",
