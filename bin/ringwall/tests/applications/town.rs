@@ -154,8 +154,8 @@ impl Town {
                 return log;
             }
             before = log;
-            // Each core writes out what it has five times a second.
-            std::thread::sleep(Duration::from_millis(700));
+            // Each core writes out what it has once a second.
+            std::thread::sleep(Duration::from_millis(1_500));
         }
     }
 
