@@ -62,7 +62,7 @@ fn hub() -> Option<Program> {
 type Fields = BTreeMap<String, String>;
 
 /// An event as rules see it, and the scenarios that count it.
-fn event(program: &Program, scratch: &Scratch, scenarios: Vec<String>) -> Fields {
+fn event(program: &Program, scratch: &Scratch, scenarios: &[String]) -> Fields {
     let mut all = Fields::new();
     for (space, name) in [
         (Space::Parsed, "Parsed"),
@@ -103,7 +103,7 @@ fn of_line(program: &Program, scratch: &mut Scratch, text: &str) -> Fields {
     let seen = program.line(&line, scratch);
     assert_eq!(seen.parsed, Parsed::Event, "{text}");
     let scenarios = poured(program, seen.pours);
-    event(program, scratch, scenarios)
+    event(program, scratch, &scenarios)
 }
 
 /// Where two events part: field, in the log, live.
@@ -142,7 +142,7 @@ fn a_request_has_the_fields_that_the_hub_reads_from_nginxs_log() {
             continue;
         };
         let scenarios = poured(&program, program.observe(http, &mut scratch).pours);
-        let live = event(&program, &scratch, scenarios);
+        let live = event(&program, &scratch, &scenarios);
         let parts = parts(&log, &live);
         equal += usize::from(parts.is_empty());
         for (field, log, live) in parts {

@@ -12,7 +12,7 @@
     reason = "a test's helpers fail by panicking and say what they saw"
 )]
 
-#[allow(dead_code, reason = "each test binary uses a part of this")]
+#[expect(dead_code, reason = "each test binary uses a part of this")]
 #[path = "../field/network.rs"]
 mod network;
 #[path = "../support/mod.rs"]

@@ -279,7 +279,7 @@ fn only_forms_and_json_at_places_that_speak_of_logging_in_are_looked_at() {
         "/index.php?title=Special:UserLogin",
         "/?_task=login",
         "/identity/connect/token",
-        "/Users/AuthenticateByName",
+        "/jellyfin/users/AuthenticateByName",
         "/api/session",
         "/phpmyadmin/index.php?route=/",
         "/sign_in",

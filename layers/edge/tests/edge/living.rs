@@ -148,7 +148,10 @@ fn a_reload_swaps_all_or_nothing_and_drops_no_request() {
             .unwrap();
         // a bad one changes nothing
         let bad = Snapshot {
-            sites: vec![site("app", "*", &[])],
+            sites: vec![
+                site("app", "*", &[upstream]),
+                site("other", "*", &[upstream]),
+            ],
             ..Snapshot::default()
         };
         assert!(edge.handle.reload(bad).is_err());
