@@ -38,7 +38,8 @@ fn ask(edge: &TestEdge, last: u8, path: &str, fields: &str) -> u16 {
 
 /// Whether the last answer was told of as a session's.
 fn was_session(edge: &TestEdge) -> bool {
-    edge.seen.http.lock().unwrap().last().unwrap().session
+    let events = edge.seen.http.lock();
+    events.is_ok_and(|events| events.last().is_some_and(|event| event.session))
 }
 
 fn counters(edge: &TestEdge) -> SessionCounters {
