@@ -11,7 +11,7 @@ use crate::network::{EDGE, inside};
 use crate::{BROWSER, ready};
 
 /// `edge.limits.connections_per_address`, by default.
-const CONNECTIONS: usize = 128;
+const CONNECTIONS: usize = 256;
 /// How much the whole program may grow while it is attacked.
 const GROWTH: u64 = 64 * 1024 * 1024;
 /// How long an attack lasts.
