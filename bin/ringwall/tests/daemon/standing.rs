@@ -319,7 +319,7 @@ fn fewer_open_files_than_asked_for_are_said() {
             .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     });
     let words: String = status.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words.contains("448 connections in total"), "{words}");
+    assert!(words.contains("672 connections in total"), "{words}");
     assert!(
         words.contains("asks for 20000") && words.contains("LimitNOFILE"),
         "{words}"
