@@ -115,6 +115,7 @@ impl Daemon {
             );
         }
         let worker = Worker::start(Arc::clone(&bookkeeper), Arc::clone(&watch))?;
+        host::release_memory();
         Ok(Self {
             edge,
             gate,
@@ -239,6 +240,7 @@ impl Daemon {
         self.file.store(Arc::new(file));
         self.reloaded.notify_one();
         self.worker.resolve_soon();
+        host::release_memory();
         tracing::info!(scenarios, broken, ?later, "configuration reloaded");
         let mut said = format!(
             "The new configuration is in force: {scenarios} scenarios, {broken} broken rules."

@@ -101,7 +101,8 @@ pub struct Limits {
     /// Client connections that count as full; pressure is measured against it. The
     /// hard caps, per address and in total, are gate's ([`gate::ConnectionLimits`]).
     pub connections: usize,
-    /// TLS handshakes under way on one core.
+    /// TLS handshakes under way on one core. 1024: when a thousand browsers come back after
+    /// a restart, the last of them waits for half a second and is not refused.
     pub handshakes_per_core: usize,
     /// Bytes of a request head, request line included.
     pub head_bytes: usize,
@@ -124,7 +125,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 20_000,
-            handshakes_per_core: 256,
+            handshakes_per_core: 1024,
             head_bytes: 32 * 1024,
             header_fields: 100,
             body_bytes: None,
