@@ -118,6 +118,7 @@ pub(crate) fn helper(data: &[u8]) {
     let policy = Policy {
         listeners: vec![listener],
         files: vec![FileRule::new("/etc/cert.pem")],
+        docker: None,
     };
     let start = Instant::now();
     let mut desk = Desk::new(policy.clone(), start);

@@ -11,6 +11,12 @@
 #![no_main]
 
 mod kept;
+/// The protocol's answers name a view of labels; only its questions are read here.
+mod labels {
+    /// Stands for the view of the same name.
+    #[derive(Clone, PartialEq, Debug, Default, serde::Serialize, serde::Deserialize)]
+    pub struct LabelsView(serde_json::Value);
+}
 mod messages;
 mod rules;
 

@@ -246,6 +246,9 @@ fn http<'a>(target: &'a str, agent: &'a str) -> HttpEvent<'a> {
         tls: false,
         request_id: 1,
         session: false,
+        credentials: None,
+        foreign: false,
+        login: None,
     }
 }
 
