@@ -15,6 +15,7 @@ use vocab::{ClientAddr, PeerAddr, RefusedBy};
 use wire::{Fault, Parse, RequestHead, Version};
 
 use crate::answer::Answer;
+use crate::blame;
 use crate::exchange::{Next, Visitor};
 use crate::handshake;
 use crate::io::{Broken, Stream};
@@ -325,7 +326,10 @@ impl Connection {
             HeadEnd::Fault(_) if self.served == 0 && wire::proxy::looks_like_one(inbox) => {
                 (RefusedBy::Limit, "proxy.unexpected", 400)
             }
-            HeadEnd::Fault(fault) => (RefusedBy::Codec, fault.name(), fault.status()),
+            HeadEnd::Fault(fault) if self.served == 0 && blame::is_another_protocol(inbox) => {
+                (RefusedBy::Limit, fault.name(), fault.status())
+            }
+            HeadEnd::Fault(fault) => (blame::of(fault), fault.name(), fault.status()),
         };
         let (time, request_id) = (now(), core.request_id());
         let client = ClientAddr::new(self.line.owner());

@@ -40,6 +40,7 @@
 //! | `upstream` | pool, health, connect |
 //! | `forward`, `answer` | the head towards the upstream; our own answers |
 //! | `client`, `session` | whom a request comes from, and whether they are logged in |
+//! | `blame` | whom a refusal counts against |
 //! | `introduction` | whom a connection comes from, by the PROXY protocol |
 //! | `route` | which site answers |
 //! | `registry` | open connections, deadlines, bans |
@@ -58,6 +59,7 @@ pub mod snapshot;
 
 mod accept;
 mod answer;
+mod blame;
 mod buffer;
 mod client;
 mod connection;

@@ -48,15 +48,17 @@ impl<'a> Story<'a> {
                 .first(id)
                 .map_or(Cow::Borrowed(""), wire::text::logged)
         };
+        let host = request
+            .host()
+            .map_or(Cow::Borrowed(""), |host| host.normal());
         Self {
             id: visitor.core.request_id(),
             started: now(),
             client: client_of(visitor, headers),
             method: wire::text::logged(request.method_bytes()),
             target: wire::text::logged(request.target()),
-            host: request
-                .host()
-                .map_or(Cow::Borrowed(""), |host| host.normal()),
+            foreign: crate::blame::is_foreign(request, &host, visitor.proxied),
+            host,
             user_agent: text(wire::HeaderId::UserAgent),
             referer: text(wire::HeaderId::Referer),
             credentials: headers
@@ -70,9 +72,6 @@ impl<'a> Story<'a> {
             received: head_bytes as u64,
             verdict: Cow::Borrowed("pass"),
             upstream_micros: None,
-            foreign: headers
-                .named(b"sec-fetch-site")
-                .any(|site| site.eq_ignore_ascii_case(b"cross-site")),
             login: None,
         }
     }

@@ -275,7 +275,7 @@ impl Turn<'_, '_> {
         let (status, cause) = verdict_of(&failure);
         self.story.verdict = Cow::Borrowed(cause);
         let refused_by = match failure {
-            Failure::ClientFault(_) => RefusedBy::Codec,
+            Failure::ClientFault(fault) => crate::blame::of(fault),
             Failure::ClientTooLong | Failure::ClientTime => RefusedBy::Limit,
             Failure::Silent | Failure::Upstream(_) | Failure::UpstreamTime => {
                 core.counters.upstream_errors.one();

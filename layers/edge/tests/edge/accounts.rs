@@ -200,3 +200,22 @@ fn an_exploit_that_a_page_elsewhere_had_a_browser_send_goes_nowhere() {
         );
     }
 }
+
+#[test]
+fn a_websocket_that_a_page_elsewhere_opens_bars_nobody() {
+    let up = echo_line();
+    let edge = in_front_of(&up);
+    let open = |origin: &str| {
+        let mut client = Client::to(edge.plain);
+        client.say(format!(
+            "GET /?x=exploit HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Origin: {origin}\r\n\r\n"
+        ));
+        status(&client.answer().0)
+    };
+    assert_eq!(open("https://evil.example"), 403, "DENY");
+    assert_eq!(up.accepted.load(Ordering::SeqCst), 0, "DENY");
+    assert!(edge.seen.refused.lock().unwrap()[0].foreign);
+    assert_eq!(open("http://a:8080"), 200, "its own page counts as ever");
+    assert!(!edge.seen.http.lock().unwrap().last().unwrap().foreign);
+}
