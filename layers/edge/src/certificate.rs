@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
@@ -118,6 +118,44 @@ impl ResolvesServerCert for Certificates {
             .or_else(|| table.below.get(name.split_once('.')?.1))
             .or(table.any.as_ref())
             .cloned()
+    }
+}
+
+/// Hears for which name one client's handshake is, which a finished one does not tell.
+#[derive(Debug)]
+pub(crate) struct Witness {
+    certificates: Arc<dyn ResolvesServerCert>,
+    name: Mutex<Option<Box<str>>>,
+}
+
+impl Witness {
+    /// `config` for one handshake, with a witness.
+    pub(crate) fn beside(config: &rustls::ServerConfig) -> (Arc<rustls::ServerConfig>, Arc<Self>) {
+        let witness = Arc::new(Self {
+            certificates: Arc::clone(&config.cert_resolver),
+            name: Mutex::default(),
+        });
+        let mut config = config.clone();
+        config.cert_resolver = Arc::clone(&witness) as Arc<dyn ResolvesServerCert>;
+        (Arc::new(config), witness)
+    }
+
+    /// The name that the client gave, in lower case.
+    pub(crate) fn name(&self) -> Option<Box<str>> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Box<str>>> {
+        self.name
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl ResolvesServerCert for Witness {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        *self.lock() = hello.server_name().map(Box::from);
+        self.certificates.resolve(hello)
     }
 }
 

@@ -141,6 +141,8 @@ struct Connection {
 enum After {
     Idle,
     End,
+    /// The client shall see that it was cut off.
+    Reset,
 }
 
 impl Connection {
@@ -153,13 +155,16 @@ impl Connection {
                 self.count_cut(&broken);
                 break;
             }
-            if Box::pin(self.burst()).await == After::End {
-                break;
-            }
-            if self.core.draining.get() {
-                break;
+            match Box::pin(self.burst()).await {
+                After::Idle if !self.core.draining.get() => {}
+                After::Idle | After::End => break,
+                After::Reset => {
+                    self.core.buffers.put(core::mem::take(&mut self.ahead));
+                    return;
+                }
             }
         }
+        self.stream.say_goodbye();
         self.core.buffers.put(core::mem::take(&mut self.ahead));
     }
 
@@ -170,9 +175,10 @@ impl Connection {
             return false;
         }
         let socket = socket2::SockRef::from(self.stream.socket());
-        let waits = socket
-            .peek(&mut [core::mem::MaybeUninit::uninit()])
-            .is_ok_and(|bytes| bytes > 0);
+        let waits = self.stream.holds_bytes()
+            || socket
+                .peek(&mut [core::mem::MaybeUninit::uninit()])
+                .is_ok_and(|bytes| bytes > 0);
         if waits {
             self.line.forgive_drain();
         }
@@ -226,7 +232,7 @@ impl Connection {
                     if let Err(error) = socket.set_linger(Some(Duration::ZERO)) {
                         tracing::debug!(%error, "cannot reset a client's connection");
                     }
-                    break After::End;
+                    break After::Reset;
                 }
                 Some(Next::Close) | None => break After::End,
             }
@@ -412,7 +418,13 @@ impl Connection {
         let mut read = 0;
         while read < MOST {
             waste.clear();
-            match self.stream.fill(&self.line, &mut waste).await {
+            let more = core::future::poll_fn(|cx| {
+                if self.line.check(cx).is_err() {
+                    return core::task::Poll::Ready(Ok(0));
+                }
+                self.stream.poll_waste(cx, &mut waste)
+            });
+            match more.await {
                 Ok(0) | Err(_) => break,
                 Ok(more) => read += more,
             }

@@ -1,15 +1,18 @@
 //! A TLS handshake: its deadline, and how many may be under way.
 
+use core::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use vocab::{ClientAddr, RefusedBy};
 
+use crate::certificate::Witness;
 use crate::io::{Broken, Stream};
 use crate::local::{Core, Refused, now};
 use crate::registry::{Cut, Line, Phase};
 use crate::route::Plan;
+use crate::tls::Tls;
 
 /// A TLS handshake under its deadline and the core's cap.
 pub(crate) async fn shake_hands(
@@ -21,7 +24,7 @@ pub(crate) async fn shake_hands(
 ) -> Result<(Stream, Option<Box<str>>), ()> {
     line.enter(Phase::Handshake, core.deadline(plan.ticks.handshake));
     // Who says nothing takes no place among the handshakes.
-    let stream = Stream::Plain(socket);
+    let mut stream = Stream::Plain(socket);
     let spoke = stream.readable(line).await;
     let Stream::Plain(socket) = stream else {
         return Err(());
@@ -53,19 +56,22 @@ pub(crate) async fn shake_hands(
         return Err(());
     }
     let _place = HandshakePlace::take(core);
-    let mut accepting = TlsAcceptor::from(config).accept(socket);
-    let shaken = core::future::poll_fn(|cx| match line.check(cx) {
-        Err(cut) => core::task::Poll::Ready(Err(Broken::Cut(cut))),
-        Ok(()) => core::pin::Pin::new(&mut accepting)
-            .poll(cx)
-            .map_err(Broken::Io),
-    })
-    .await;
+    let (config, witness) = Witness::beside(&config);
+    let shaken = match Tls::new(socket, config, Rc::clone(&core.buffers)) {
+        Err(error) => Err(Broken::Io(error)),
+        Ok(tls) => {
+            let mut tls = Box::new(tls);
+            let shaking = poll_fn(|cx| {
+                line.check(cx)?;
+                tls.poll_handshake(cx).map_err(Broken::from)
+            });
+            shaking.await.map(|()| tls)
+        }
+    };
     match shaken {
         Ok(tls) => {
             core.counters.handshakes.one();
-            let sni = tls.get_ref().1.server_name().map(Box::from);
-            Ok((Stream::Tls(Box::new(tls)), sni))
+            Ok((Stream::Tls(tls), witness.name()))
         }
         Err(Broken::Cut(Cut::Expired)) => {
             refuse("limit.handshake-time");

@@ -8,11 +8,11 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
 
-use tokio::io::{AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use crate::registry::{Cut, Line};
+use crate::tls::Tls;
 
 /// Why a read or write ended without doing its work.
 #[derive(Debug)]
@@ -38,14 +38,14 @@ impl From<io::Error> for Broken {
 /// The client's side of a connection.
 pub(crate) enum Stream {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<Tls>),
 }
 
 impl Stream {
     pub(crate) fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
-            Self::Tls(tls) => tls.get_ref().0,
+            Self::Tls(tls) => tls.socket(),
         }
     }
 
@@ -58,15 +58,19 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => poll_fill(socket, cx, into),
-            Self::Tls(tls) => {
-                // A peer that closes TCP without close_notify has ended all the same.
-                match ready!(pin!(tls.read_buf(into)).poll(cx)) {
-                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                        Poll::Ready(Ok(0))
-                    }
-                    other => Poll::Ready(other),
-                }
-            }
+            Self::Tls(tls) => tls.poll_fill(cx, into),
+        }
+    }
+
+    /// Reads what nobody will look at, once our side said that nothing more comes.
+    pub(crate) fn poll_waste(
+        &mut self,
+        cx: &mut Context<'_>,
+        waste: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => poll_fill(socket, cx, waste),
+            Self::Tls(tls) => tls.poll_waste(cx, waste),
         }
     }
 
@@ -77,7 +81,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => poll_write(socket, cx, pieces),
-            Self::Tls(tls) => poll_write(tls.as_mut(), cx, pieces),
+            Self::Tls(tls) => tls.poll_write(cx, pieces),
         }
     }
 
@@ -85,26 +89,45 @@ impl Stream {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(_) => Poll::Ready(Ok(())),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
+            Self::Tls(tls) => tls.poll_flush(cx),
         }
     }
 
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
+            Self::Tls(tls) => tls.poll_shutdown(cx),
+        }
+    }
+
+    /// Ends what can be ended without waiting, before the connection is dropped.
+    pub(crate) fn say_goodbye(&mut self) {
+        if let Self::Tls(tls) = self {
+            tls.say_goodbye();
+        }
+    }
+
+    /// Whether bytes wait above the socket, which does not show them.
+    pub(crate) fn holds_bytes(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.is_readable(),
+        }
+    }
+
+    /// Ready when a read may come to something; holds no buffer meanwhile.
+    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(socket) => socket.poll_read_ready(cx),
+            Self::Tls(tls) => tls.poll_readable(cx),
         }
     }
 
     /// Waits until something can be read, without holding a buffer.
-    pub(crate) async fn readable(&self, line: &Line) -> Result<(), Broken> {
+    pub(crate) async fn readable(&mut self, line: &Line) -> Result<(), Broken> {
         poll_fn(|cx| {
             line.check(cx)?;
-            match self {
-                // rustls has read ahead: the socket would not tell.
-                Self::Tls(tls) if !tls.get_ref().1.wants_read() => Poll::Ready(Ok(())),
-                _ => self.socket().poll_read_ready(cx).map_err(Broken::from),
-            }
+            self.poll_readable(cx).map_err(Broken::from)
         })
         .await
     }
@@ -143,8 +166,8 @@ pub(crate) fn poll_fill(
 }
 
 /// Writes from up to three slices in one call; zero bytes written is an error.
-pub(crate) fn poll_write<W: AsyncWrite + Unpin>(
-    to: &mut W,
+pub(crate) fn poll_write(
+    to: &mut TcpStream,
     cx: &mut Context<'_>,
     pieces: [&[u8]; 3],
 ) -> Poll<io::Result<usize>> {

@@ -32,7 +32,7 @@
 //! | [`error`] | [`EdgeError`] |
 //! | `accept` | a core's loop: accept, orders, sweep |
 //! | `connection` | one client connection: idle, head, refusal, linger |
-//! | `handshake` | TLS before the first request |
+//! | `handshake`, `tls` | TLS before the first request; bytes under TLS |
 //! | `exchange` | one request: who, which site, gate, then its turn |
 //! | `turn`, `story` | asked, answered, repeated or failed; what is told of it |
 //! | `relay`, `pump` | both directions of an exchange; one body |
@@ -75,6 +75,7 @@ mod relay;
 mod route;
 mod session;
 mod story;
+mod tls;
 mod tunnel;
 mod turn;
 mod upstream;

@@ -80,7 +80,8 @@ pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) registry: Registry,
-    pub(crate) buffers: Buffers,
+    /// Lent to its TLS connections too, which outlive a borrow.
+    pub(crate) buffers: Rc<Buffers>,
     pub(crate) heads: Heads,
     pub(crate) pools: Pools,
     pub(crate) log: Option<CoreLog>,
@@ -105,7 +106,7 @@ impl Core {
             shared,
             counters,
             registry: Registry::default(),
-            buffers: Buffers::default(),
+            buffers: Rc::default(),
             heads: Heads::default(),
             pools: Pools::default(),
             log,

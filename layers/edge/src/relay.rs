@@ -198,7 +198,7 @@ impl<'a> Relay<'a> {
     fn watch(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         while !self.half_closed {
             if self.up.data.capacity() == 0 {
-                if self.client.socket().poll_read_ready(cx).is_pending() {
+                if self.client.poll_readable(cx).is_pending() {
                     return Ok(());
                 }
                 self.up.data = self.core.buffers.small();

@@ -66,17 +66,13 @@ pub(crate) async fn carry(
 
 /// A side of a tunnel.
 trait End: Pipe {
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
 impl End for Stream {
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Plain(socket) => socket.poll_read_ready(cx),
-            // rustls may hold decrypted bytes that the socket does not show.
-            Self::Tls(_) => Poll::Ready(Ok(())),
-        }
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_readable(cx)
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -85,7 +81,7 @@ impl End for Stream {
 }
 
 impl End for TcpStream {
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_read_ready(cx)
     }
 

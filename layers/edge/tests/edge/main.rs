@@ -13,7 +13,11 @@ mod living;
 #[cfg(test)]
 mod proxying;
 #[cfg(test)]
+mod sealed;
+#[cfg(test)]
 mod second;
 mod sessions;
+#[cfg(test)]
+mod strangers;
 #[cfg(test)]
 mod tls;

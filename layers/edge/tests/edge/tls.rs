@@ -14,7 +14,7 @@ use crate::harness::*;
 
 /// Takes any certificate and remembers it.
 #[derive(Debug, Default)]
-struct Curious(Mutex<Vec<Vec<u8>>>);
+pub(crate) struct Curious(Mutex<Vec<Vec<u8>>>);
 
 impl ServerCertVerifier for Curious {
     fn verify_server_cert(
@@ -55,13 +55,13 @@ impl ServerCertVerifier for Curious {
     }
 }
 
-struct Browser {
-    config: Arc<ClientConfig>,
+pub(crate) struct Browser {
+    pub(crate) config: Arc<ClientConfig>,
     seen: Arc<Curious>,
 }
 
 impl Browser {
-    fn new(versions: &[&'static rustls::SupportedProtocolVersion]) -> Self {
+    pub(crate) fn new(versions: &[&'static rustls::SupportedProtocolVersion]) -> Self {
         let seen = Arc::new(Curious::default());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -77,7 +77,11 @@ impl Browser {
         }
     }
 
-    fn open(&self, to: SocketAddr, name: &str) -> StreamOwned<ClientConnection, TcpStream> {
+    pub(crate) fn open(
+        &self,
+        to: SocketAddr,
+        name: &str,
+    ) -> StreamOwned<ClientConnection, TcpStream> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let session = ClientConnection::new(Arc::clone(&self.config), name).unwrap();
         let stream = TcpStream::connect(to).unwrap();
@@ -87,7 +91,7 @@ impl Browser {
         StreamOwned::new(session, stream)
     }
 
-    fn get(&self, to: SocketAddr, name: &str, host: &str) -> String {
+    pub(crate) fn get(&self, to: SocketAddr, name: &str, host: &str) -> String {
         let mut stream = self.open(to, name);
         write!(
             stream,
@@ -105,7 +109,7 @@ fn certificate(host: &str) -> Certificate {
     self_signed(&[HostPattern::parse(host).unwrap()]).unwrap()
 }
 
-fn setup(up: &Upstream) -> Setup {
+pub(crate) fn setup(up: &Upstream) -> Setup {
     let mut setup = Setup::new(vec![site("app", "*", &[up.address])]);
     setup.certificates = vec![certificate("app.localhost"), certificate("*.sub.localhost")];
     setup.snapshot.timeouts.handshake = Duration::from_millis(600);
