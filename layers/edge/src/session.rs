@@ -67,7 +67,8 @@ fn credentials<'a>(
     }
 }
 
-/// Whether nothing but its target says what is asked for.
+/// Whether nothing but its target says what is asked for, and nothing but one
+/// `Authorization` and its cookies who asks.
 fn is_plain(request: &Request<'_>) -> bool {
     const BENDS: [HeaderId; 4] = [
         HeaderId::Range,
@@ -78,5 +79,56 @@ fn is_plain(request: &Request<'_>) -> bool {
     let headers = request.headers();
     request.framing().is_empty()
         && !BENDS.into_iter().any(|id| headers.first(id).is_some())
-        && headers.named(b"X-Requested-With").next().is_none()
+        && headers.all(HeaderId::Authorization).nth(1).is_none()
+        && !headers
+            .iter()
+            .any(|header| header.name.eq_ignore_ascii_case(b"X-Requested-With") || is_key(&header))
+}
+
+/// Whether a header may say who asks, in some application's own way (`X-Api-Key`).
+fn is_key(header: &wire::Header<'_>) -> bool {
+    const PARTS: [&[u8]; 5] = [b"auth", b"token", b"key", b"session", b"secret"];
+    let speaks_of = |part: &&[u8]| {
+        header
+            .name
+            .windows(part.len())
+            .any(|window| window.eq_ignore_ascii_case(part))
+    };
+    header.id != HeaderId::Authorization && PARTS.iter().any(speaks_of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::{Parse, RequestHead};
+
+    #[test]
+    fn what_bends_an_answer_or_says_who_asks_in_another_way_proves_nothing() {
+        for (fields, plain) in [
+            ("Cookie: sid=1\r\nAccept: */*\r\nKeep-Alive: 5\r\n", true),
+            ("Authorization: Basic eDp5\r\nUser-Agent: curl/8\r\n", true),
+            (
+                "Upgrade-Insecure-Requests: 1\r\nX-Forwarded-For: 192.0.2.7\r\n",
+                true,
+            ),
+            ("X-Requested-With: XMLHttpRequest\r\n", false), // DENY, all of these
+            ("X-Api-Key: k\r\n", false),
+            ("X-Auth-Token: t\r\n", false),
+            ("PRIVATE-TOKEN: t\r\n", false),
+            ("Proxy-Authorization: Basic eDp5\r\n", false),
+            (
+                "Authorization: made-up\r\nAuthorization: Basic eDp5\r\n",
+                false,
+            ),
+            ("X-HTTP-Method-Override: PUT\r\n", false),
+            ("Range: bytes=0-1\r\n", false),
+            ("Content-Length: 1\r\n", false),
+        ] {
+            let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            let mut head = RequestHead::new();
+            let done = head.parse(text.as_bytes(), &wire::Limits::default());
+            assert!(matches!(done, Parse::Done { .. }), "{text}");
+            assert_eq!(is_plain(&head.request(text.as_bytes())), plain, "{fields}");
+        }
+    }
 }

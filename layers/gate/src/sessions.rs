@@ -24,7 +24,9 @@
 //!    belongs to a session that ended, or is no session at all (consent and tracking cookies,
 //!    which visitors carry when they are sent to the login page, too).
 //! 4. More than four clients that prove themselves by one credential within an hour share it:
-//!    it exempts none of them, until an hour passes without a fifth.
+//!    it exempts none of them, until an hour passes without a fifth, and brings in no other that
+//!    comes with it. Nor does a void one that more than 64 bring, or a request with more than 16
+//!    cookies that may be credentials: whatever opened the page has to be among those counted.
 //!
 //! 403 is evidence of nothing: it tells of rights, addresses, rates and maintenance as often as
 //! of a missing login, and some of these a stranger can switch on and off.
@@ -131,6 +133,9 @@ const FAILURES: u32 = 200;
 /// Entries an hour: an office behind one address logs in within it; a flood does not fit.
 const ENTRIES: u32 = 256;
 
+/// Tells the clients that carry a void credential beside others from its own.
+const BESIDE: u64 = 0x6265_7369_6465;
+
 /// Minutes that an acceptance outlasts its last proof: a working day.
 const ACCEPTED_FOR: u32 = 12 * 60;
 /// Minutes that a page or a void credential is remembered.
@@ -180,12 +185,14 @@ impl Sessions {
         }
         let (scope, client) = (self.scope(place), self.client(place));
         let minute = table::minute(now);
-        credentials.each(&self.seed).any(|credential| {
+        let mut all = credentials.each(&self.seed);
+        let is_known = all.any(|credential| {
             let credential = self.seed.join(credential, scope);
             let own = self.seed.join(credential, client);
             self.accepted.find(own, minute, ACCEPTED_FOR).is_some()
                 && !self.standings.is_off(credential, minute)
-        })
+        });
+        is_known && credentials.are_few()
     }
 
     /// Learns from an upstream's answer, and says whether the request counts as a session's: what
@@ -277,19 +284,24 @@ impl Sessions {
         credentials: &Credentials<'c, impl Iterator<Item = &'c [u8]> + Clone>,
         now: Timestamp,
     ) {
+        if !credentials.are_few() {
+            return;
+        }
         let (scope, client) = (self.scope(place), self.client(place));
         let minute = table::minute(now);
-        let all = || {
+        let every = || {
             let of_scope = |credential| self.seed.join(credential, scope);
-            let all = credentials.each(&self.seed).map(of_scope);
-            all.filter(|credential| !self.standings.is_void(*credential, minute))
+            credentials.each(&self.seed).map(of_scope)
         };
+        let is_void = |credential: &u64| self.standings.is_void(*credential, minute);
+        let sound = || every().filter(|credential| !is_void(credential));
         // All are counted before any is accepted: a shared session must not bring in others,
         // made up for the purpose, that come with it.
-        let mut is_shared = false;
-        for credential in all() {
+        let (mut is_shared, mut is_new) = (false, false);
+        for credential in sound() {
             let own = self.seed.join(credential, client);
             if self.accepted.find(own, minute, ACCEPTED_FOR).is_none() {
+                is_new = true;
                 if !self.may_enter(place, now) {
                     return;
                 }
@@ -297,10 +309,18 @@ impl Sessions {
             }
             is_shared |= self.standings.is_off(credential, minute);
         }
+        // Nor must one that was made void for the purpose: it may still be what opens the page.
+        for credential in every().filter(|credential| is_new && is_void(credential)) {
+            if !self.may_enter(place, now) {
+                return;
+            }
+            let beside = self.seed.join(credential, BESIDE);
+            is_shared |= self.standings.count_beside_void(beside, minute);
+        }
         if is_shared {
             return;
         }
-        for credential in all() {
+        for credential in sound() {
             let own = self.seed.join(credential, client);
             let is_new = self.accepted.put(own, 0, minute, |_| 0);
             self.proofs.fetch_add(u64::from(is_new), Relaxed);

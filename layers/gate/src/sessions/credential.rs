@@ -4,7 +4,8 @@ use crate::hash::Seed;
 
 /// A shorter cookie value can be guessed (`lang=en`), or tells nothing about a person.
 const SHORTEST_VALUE: usize = 16;
-/// So many pairs are looked at; more than any browser sends to an application.
+/// So many pairs are looked at; more than browsers send to an application. Where there are
+/// more, the one that counts may be among those that were not looked at.
 const MOST_PAIRS: usize = 16;
 /// And so many bytes of cookies.
 const MOST_BYTES: usize = 64 * 1024;
@@ -24,6 +25,12 @@ impl<'c, I: Iterator<Item = &'c [u8]> + Clone> Credentials<'c, I> {
         let header = self.authorization.map(|value| !seed.text(value));
         let cookies = self.pairs().take(MOST_PAIRS).map(|pair| seed.text(pair));
         header.into_iter().chain(cookies)
+    }
+
+    /// Whether all there are were looked at: else nothing is known to come of one of them.
+    pub(super) fn are_few(&self) -> bool {
+        let bytes: usize = self.cookies.clone().map(<[u8]>::len).sum();
+        bytes < MOST_BYTES && self.pairs().nth(MOST_PAIRS).is_none()
     }
 
     /// Whether there is any.

@@ -10,6 +10,10 @@ const VOID_FOR: u32 = super::REMEMBERED_FOR;
 const COUNTED_FOR: u32 = 60;
 /// Clients that one credential may have in this time.
 const MOST_CLIENTS: u32 = 4;
+/// Clients that may bring one void credential to their proofs in this time. Applications set
+/// cookies with one value for everybody, which visitors carry to the login page and keep when
+/// they are logged in: an office, or a small host's editors. A botnet doesn't fit.
+const MOST_WITH_VOID: u32 = 64;
 
 /// The mark of a void credential; others are numbers of clients.
 const VOID: u32 = table::MOST_MARK;
@@ -46,15 +50,26 @@ impl Standings {
     /// One more client proves itself by this credential. The hour begins with the first; once
     /// there are too many, it begins anew with each that still tries.
     pub(super) fn count_client(&self, credential: u64, minute: u32) {
+        self.count(credential, minute, MOST_CLIENTS);
+    }
+
+    /// One more client proves itself while it carries this void credential, under a key of its
+    /// own. Whether there are so many that it may be the credential which opens the page.
+    pub(super) fn count_beside_void(&self, key: u64, minute: u32) -> bool {
+        self.count(key, minute, MOST_WITH_VOID) > MOST_WITH_VOID
+    }
+
+    fn count(&self, credential: u64, minute: u32, most: u32) -> u32 {
         let held = self.table.find(credential, minute, COUNTED_FOR);
         let (before, age) = held.map_or((0, 0), |held| (held.mark, held.age));
-        let count = (before + 1).min(MOST_CLIENTS + 1);
-        if before == MOST_CLIENTS {
+        let count = (before + 1).min(most + 1);
+        if before == most {
             self.shared.fetch_add(1, Relaxed);
         }
-        let age = if count > MOST_CLIENTS { 0 } else { age };
+        let age = if count > most { 0 } else { age };
         let begun = table::earlier(minute, age);
         self.table.put(credential, count, begun, worth);
+        count
     }
 
     /// A credential was denied. A new one is only taken in when `may_enter` says so.

@@ -177,3 +177,59 @@ fn a_swarm_with_one_session_is_no_session() {
     let later = visit().by(address).with(SESSION).at(211);
     assert!(later.is_exempt(&sessions), "an hour without the others");
 }
+
+/// Made-up cookies of one bot, and the one session that all have.
+fn disguised(bot: u32, made_up: u32) -> (String, String, String) {
+    let own: Vec<String> = (0..made_up).map(|n| format!("own{n}={bot:032}")).collect();
+    let own = own.join("; ");
+    (
+        format!("198.51.100.{bot}"),
+        format!("{own}; {SESSION}"),
+        own,
+    )
+}
+
+/// How many of 100 bots are taken for sessions by what they made up.
+fn exempt_bots(sessions: &Sessions, made_up: u32) -> usize {
+    let bots: Vec<_> = (1..=100).map(|bot| disguised(bot, made_up)).collect();
+    for (address, both, _) in &bots {
+        visit().by(address).with(both).go(sessions);
+    }
+    let is_in = |(address, both, own): &&(String, String, String)| {
+        let bot = visit().by(address);
+        bot.with(own).is_exempt(sessions) || bot.with(both).is_exempt(sessions)
+    };
+    bots.iter().filter(is_in).count()
+}
+
+#[test]
+fn a_session_behind_made_up_cookies_brings_in_no_swarm() {
+    for made_up in [1, 3, 15, 16, 17, 40] {
+        let sessions = after(&denied_to_two(visit()));
+        let most = if made_up > 15 { 0 } else { 4 };
+        let found = exempt_bots(&sessions, made_up);
+        assert_eq!(found, most, "DENY beside {made_up} made-up cookies");
+    }
+}
+
+#[test]
+fn a_session_that_was_made_void_brings_in_no_swarm_either() {
+    let sessions = after(&denied_to_two(visit()));
+    // Denied where its rights end, it opens the page all the same.
+    visit().with(SESSION).to("/others").hears(401).go(&sessions);
+    let found = exempt_bots(&sessions, 1);
+    assert!(found <= 64, "DENY {found}");
+    // What everybody carries, and keeps when logged in, is no harm to an office.
+    let sessions = after(&denied_to_two(visit()));
+    let everybodys = "test_cookie=one value for all of them";
+    visit().with(everybodys).sent_to("/login").go(&sessions);
+    for n in 1..=30 {
+        let (address, own) = (
+            format!("203.0.113.{n}"),
+            format!("sid={n:032}; {everybodys}"),
+        );
+        let one = visit().by(&address).with(&own);
+        one.go(&sessions);
+        assert!(one.is_exempt(&sessions), "{n}");
+    }
+}
