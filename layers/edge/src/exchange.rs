@@ -132,6 +132,7 @@ fn decide(
     visitor.line.enforced.set(route.enforces);
     story.site = Some(Arc::clone(route));
     story.session = crate::session::carried(visitor, request, story);
+    let foreign_exploit = || story.is_foreign_exploit(visitor);
     let facts = gate::Facts {
         site: &route.site.policy,
         client: story.client,
@@ -148,7 +149,7 @@ fn decide(
         version: request.version().number(),
         is_tls: visitor.tls,
         session: story.session,
-        foreign_exploit: story.is_foreign_exploit(visitor),
+        foreign_exploit: gate::Question(&foreign_exploit),
     };
     match visitor.core.shared.gate.judge(&facts, story.started) {
         gate::Verdict::Pass { observed } => {

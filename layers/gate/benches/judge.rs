@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use book::{Change, Force, Published, View};
 use gate::{
-    Answered, Credentials, Facts, Gate, Mode, RateTable, Sessions, Settings, SitePolicy, Tools,
-    Whereabouts,
+    Answered, Credentials, Facts, Gate, Mode, Question, RateTable, Sessions, Settings, SitePolicy,
+    Tools, Whereabouts,
 };
 use vocab::{Cidr, ClientAddr, Timestamp};
 
@@ -199,7 +199,7 @@ fn judge(published: &Arc<Published>, four: &[IpAddr], six: &[IpAddr], now: Times
         version: 11,
         is_tls: true,
         session: false,
-        foreign_exploit: false,
+        foreign_exploit: Question::NO,
     };
     for merged in [false, true] {
         if merged {

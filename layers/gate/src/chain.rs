@@ -304,7 +304,8 @@ impl Case<'_> {
             // Tools before protocol: a scanner that also sends nonsense is named by its name.
             .then(|| self.tools())
             .then(|| self.protocol())
-            // Last, since it is the one rule that does not count against its source.
+            // Last, since it is the one rule that does not count against its source, and the one
+            // whose answer costs as much as detection.
             .then(|| self.foreign())
             .or_pass(self.observed)
     }
@@ -390,7 +391,7 @@ impl Case<'_> {
     /// visitors barred here. So that saying so is no way out for attackers, the request itself
     /// goes nowhere.
     fn foreign(&mut self) -> Link {
-        if !self.facts.foreign_exploit {
+        if !(self.facts.foreign_exploit.0)() {
             return Link::NotMine;
         }
         let refusal = self.broken(Rule::Fixed("foreign.exploit"), 403);

@@ -90,6 +90,22 @@ pub struct Facts<'a> {
     /// ([`crate::Sessions::carried`]); such requests have ten times the rate.
     pub session: bool,
     /// Whether a browser was made to send this by another site's page, as it says, and it
-    /// is what rules would bar a source for at once.
-    pub foreign_exploit: bool,
+    /// is what rules would bar a source for at once. To know it, rules must read the whole
+    /// request, which nobody is to have for it whom a cheaper link refuses.
+    pub foreign_exploit: Question<'a>,
+}
+
+/// A question whose answer costs something; the chain asks it where it needs it.
+#[derive(Clone, Copy)]
+pub struct Question<'a>(pub &'a dyn Fn() -> bool);
+
+impl core::fmt::Debug for Question<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Question(…)")
+    }
+}
+
+impl Question<'_> {
+    /// One that costs nothing: the answer is no.
+    pub const NO: Self = Question(&|| false);
 }

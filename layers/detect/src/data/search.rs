@@ -257,24 +257,56 @@ impl Matcher {
 
 impl Patterns {
     fn test(&self, text: &[u8]) -> bool {
-        let text = &*go_regex::readable(text);
-        if self.always.iter().any(|regex| regex.is_match(text)) {
+        self.any(&go_regex::readable(text), |regex, text| {
+            regex.is_match(text)
+        })
+    }
+
+    /// Runs expressions on a text until one holds, each at most once: whoever writes the
+    /// text repeats the words in front of them as often as it has room.
+    fn any(&self, text: &[u8], mut holds: impl FnMut(&Regex, &[u8]) -> bool) -> bool {
+        if self.always.iter().any(|regex| holds(regex, text)) {
             return true;
         }
         let Some(needed) = self.needed.as_ref().filter(|_| !has_odd_letters(text)) else {
-            return self.wordy.iter().any(|regex| regex.is_match(text));
+            return self.wordy.iter().any(|regex| holds(regex, text));
         };
-        // A word that is there twice is no reason to look twice.
-        let mut tried = None;
+        let mut tried = Tried::default();
         needed.find_overlapping_iter(text).any(|found| {
-            let place = self.behind.get(found.pattern().as_usize()).copied();
-            if place == tried {
-                return false;
+            self.behind
+                .get(found.pattern().as_usize())
+                .filter(|place| tried.is_first(**place))
+                .and_then(|place| self.wordy.get(*place))
+                .is_some_and(|regex| holds(regex, text))
+        })
+    }
+}
+
+/// Which expressions were run on a text.
+#[derive(Default)]
+struct Tried {
+    /// As many as lists have; longer lists take room of their own.
+    few: [u64; 8],
+    many: Vec<u64>,
+}
+
+impl Tried {
+    /// Notes the expression at a place; whether that is news.
+    fn is_first(&mut self, place: usize) -> bool {
+        let (word, bit) = (place / 64, 1 << (place % 64));
+        let held = if word < self.few.len() {
+            self.few.get_mut(word)
+        } else {
+            let word = word - self.few.len();
+            if self.many.len() <= word {
+                self.many.resize(word + 1, 0);
             }
-            tried = place;
-            place
-                .and_then(|place| self.wordy.get(place))
-                .is_some_and(|regex| regex.is_match(text))
+            self.many.get_mut(word)
+        };
+        held.is_some_and(|held| {
+            let is_first = *held & bit == 0;
+            *held |= bit;
+            is_first
         })
     }
 }
@@ -405,6 +437,31 @@ mod tests {
                 text,
             );
             assert_eq!(got, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_text_makes_an_expression_run_twice() {
+        // Words of several expressions by turns, and of six hundred by turns.
+        let few = "(?i)select[0-9]x\n(?i)select[0-9]y\n(?i)select[0-9]z\n(?i)union[0-9]x";
+        let many: Vec<String> = (0..600).map(|at| format!("word{at:03}[0-9]z")).collect();
+        let by_turns: Vec<String> = (0..600).map(|at| format!("word{at:03}")).collect();
+        for (lines, text) in [
+            (few, "selectunion".repeat(800)),
+            (few, "select".repeat(1_360)),
+            (&many.join("\n"), by_turns.concat().repeat(3)),
+        ] {
+            let mut data = DataSet::default();
+            data.add("f", DataKind::Lines, lines);
+            let found = patterns(data.get("f").unwrap(), &mut |_, what| panic!("{what}"));
+            let mut runs = 0;
+            let matched = found.any(text.as_bytes(), |regex, text| {
+                runs += 1;
+                regex.is_match(text)
+            });
+            assert!(!matched, "every expression is to be run");
+            assert!(runs <= found.wordy.len(), "{runs} runs on one text");
+            assert!(runs >= 3, "the words were found: {runs}");
         }
     }
 

@@ -1,11 +1,12 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use gate::{Facts, Gate, Mode, Settings, SitePolicy, Tools, Verdict};
+use gate::{Facts, Gate, Mode, Question, Settings, SitePolicy, Tools, Verdict};
 use vocab::{ClientAddr, DecisionId, RefusedBy, Timestamp};
 
 use crate::{
-    ALLOWED, BANNED, CAPTCHA, CHALLENGED, OBSERVED, STRANGER, THROTTLED, at, facts, gate, settings,
+    ALLOWED, BANNED, CAPTCHA, CHALLENGED, OBSERVED, STRANGER, THROTTLED, at, facts, gate, rate,
+    settings,
 };
 
 const SQLMAP: &[u8] = b"sqlmap/1.7";
@@ -428,12 +429,50 @@ fn a_foreign_exploit_is_refused_by_itself_and_not_for_whom_is_allowed() {
         let (_, gate) = gate(settings());
         let site = site(mode);
         let facts = Facts {
-            foreign_exploit: true,
+            foreign_exploit: Question(&|| true),
             ..facts(&site, client)
         };
         let said = told(&gate.judge(&facts, at(0)));
         assert!(said.starts_with(want), "{client} {mode:?}: {said}");
         gate.pause(Timestamp::MAX);
         assert_eq!(told(&gate.judge(&facts, at(0))), "pass", "paused");
+    }
+}
+
+#[test]
+fn a_costly_question_is_asked_only_of_what_every_cheaper_link_let_through() {
+    let limited = Settings {
+        requests: Some(rate(1, 60, 1)),
+        ..settings()
+    };
+    let (_, gate) = gate(limited);
+    let site = site(Mode::Enforce);
+    let asked = core::cell::Cell::new(0);
+    let ask = || {
+        asked.set(asked.get() + 1);
+        true
+    };
+    let ask = Question(&ask);
+    let asked_of = |client, user_agent| {
+        let facts = Facts {
+            foreign_exploit: ask,
+            user_agent,
+            ..facts(&site, client)
+        };
+        let before = asked.get();
+        let said = told(&gate.judge(&facts, at(0)));
+        (said, asked.get() - before)
+    };
+    let browser: &[u8] = b"Mozilla/5.0";
+    for (client, agent, want, times) in [
+        (STRANGER, browser, "403 foreign.exploit", 1), // DENY
+        (STRANGER, browser, "429 limit.requests", 0),  // DENY
+        (BANNED, browser, "403 book.ban", 0),          // DENY
+        (ALLOWED, browser, "pass", 0),
+        ("203.0.113.77", b"sqlmap/1.8", "403 tool.", 0), // DENY
+    ] {
+        let (said, asked) = asked_of(client, agent);
+        assert!(said.starts_with(want), "{client}: {said}");
+        assert_eq!(asked, times, "{client}: {said}");
     }
 }

@@ -10,7 +10,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use book::{Change, Force, Published};
-use gate::{Facts, Gate, Rate, Settings, SitePolicy, Tools};
+use gate::{Facts, Gate, Question, Rate, Settings, SitePolicy, Tools};
 use vocab::{ClientAddr, Timestamp};
 
 pub const STRANGER: &str = "203.0.113.1";
@@ -79,6 +79,6 @@ pub fn facts<'a>(site: &'a SitePolicy, client: &str) -> Facts<'a> {
         version: 11,
         is_tls: true,
         session: false,
-        foreign_exploit: false,
+        foreign_exploit: Question::NO,
     }
 }
