@@ -21,9 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use book::{
-    AdmitPolicy, Applied, Author, Book, Bounds, Entry, EntryId, NodeId, Op, Published, View,
-};
+use book::{AdmitPolicy, Applied, Author, Book, Bounds, Entry, EntryId, NodeId, Op, Published};
 use respond::Volume;
 use store::{Recovered, Store, Ticket};
 use vocab::{Alert, Cidr, Decision, DecisionId, Refusal, RefusedBy, Timestamp};
@@ -89,7 +87,7 @@ impl Bookkeeper {
             book.committed(entry.node, entry.cursor());
         }
         let now = now();
-        let published = Arc::new(Published::new(View::of(&book.changes(now))));
+        let published = Arc::new(Published::new(book.view(now)));
         published.publish(&policy.protected.changes_from(&book::Protected::default()));
         let desk = Desk {
             book,
@@ -201,9 +199,8 @@ impl Bookkeeper {
         }
         // One view with the never-ban list in it: there is no moment without that list.
         let nobody = book::Protected::default();
-        let mut changes = desk.book.changes(time);
-        changes.extend(desk.policy.protected.changes_from(&nobody));
-        self.published.replace(View::of(&changes));
+        let spared = desk.policy.protected.changes_from(&nobody);
+        self.published.replace(desk.book.view(time).with(&spared));
     }
 
     /// Publishes, queues for the disk, and closes connections, in this order: the
@@ -219,7 +216,7 @@ impl Bookkeeper {
             self.mark_when_durable(&ticket, last);
         }
         if let Some(close) = self.closer.get() {
-            for decision in applied.iter().filter_map(|one| one.began.as_deref()) {
+            for decision in applied.iter().filter_map(|one| one.began.as_ref()) {
                 if decision.kind == vocab::Kind::Ban {
                     decision.cidr().into_iter().for_each(close);
                 }
@@ -253,8 +250,8 @@ struct Made {
 
 impl Desk {
     fn respond(&mut self, alert: &Alert, volume: Volume, time: Timestamp) -> Made {
-        let past = respond::subject(alert).map_or(&[][..], |range| self.book.past(range));
-        let outcome = self.profiles.propose(alert, past, volume, time);
+        let past = respond::subject(alert).map_or_else(Vec::new, |range| self.book.past(range));
+        let outcome = self.profiles.propose(alert, &past, volume, time);
         if let Some(why) = outcome.none {
             tracing::info!(source = %alert.source.value, %why, "nothing proposed");
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use book::AllowSubject;
+use book::{AllowSubject, Held};
 use store::AlertQuery;
-use vocab::{Alert, Cidr, Decision, Timestamp};
+use vocab::{Alert, Cidr, Timestamp};
 
 use super::{Bookkeeper, Desk};
 use crate::control::protocol::{AllowView, BookView, DecisionView};
@@ -19,13 +19,13 @@ impl Bookkeeper {
     pub fn decisions(&self, covering: Option<Cidr>) -> Vec<DecisionView> {
         let time = now();
         let desk = self.lock();
-        let fits = |one: &Decision| {
+        let fits = |one: &Held<'_>| {
             covering.is_none_or(|range| one.cidr().is_some_and(|held| held.overlaps(range)))
         };
         let mut views: Vec<_> = desk
             .book
             .active(time)
-            .filter(|one| fits(one))
+            .filter(fits)
             .take(LISTED)
             .map(|one| desk.view(one, time))
             .collect();
@@ -99,11 +99,7 @@ impl Bookkeeper {
     pub fn numbers(&self) -> BookView {
         let time = now();
         let desk = self.lock();
-        let (mut active, mut volatile) = (0, 0);
-        for decision in desk.book.active(time) {
-            active += 1;
-            volatile += usize::from(desk.book.is_volatile(decision.id));
-        }
+        let (active, volatile) = desk.book.numbers(time);
         BookView {
             active,
             volatile,
@@ -114,11 +110,11 @@ impl Bookkeeper {
 }
 
 impl Desk {
-    pub(super) fn view(&self, decision: &Decision, time: Timestamp) -> DecisionView {
+    pub(super) fn view(&self, held: Held<'_>, time: Timestamp) -> DecisionView {
         DecisionView {
-            decision: decision.clone(),
-            volatile: self.book.is_volatile(decision.id),
-            active: decision.is_active(time),
+            decision: held.decision(),
+            volatile: self.book.is_volatile(held.id()),
+            active: held.is_active(time),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use book::Op;
 use respond::{PrefixPolicy, Prefixes, prefix};
-use vocab::{Alert, Cidr, Decision, DecisionId, Timestamp};
+use vocab::{Alert, Cidr, Decision, DecisionId, Origin, Timestamp};
 
 use super::{Desk, Made};
 use crate::control::protocol::Remedy;
@@ -50,7 +50,7 @@ impl Desk {
     pub(super) fn slow_down(&mut self, range: Cidr, time: Timestamp, made: &mut Made) {
         let Neighbours { prefixes, policy } = &self.neighbours;
         let past = self.book.past(range);
-        let Some(proposed) = prefixes.propose(range, policy, past, time) else {
+        let Some(proposed) = prefixes.propose(range, policy, &past, time) else {
             return;
         };
         if let Some(allowed) = self.allowed_within(range, time) {
@@ -97,9 +97,10 @@ impl Desk {
                 continue;
             };
             for held in self.book.covering(range, time) {
-                let ours = told(held).is_some() && held.cidr() == Some(range);
-                if ours && !all.contains(&held.id) {
-                    all.push(held.id);
+                let ours =
+                    tells(held.origin(), held.reason()).is_some() && held.cidr() == Some(range);
+                if ours && !all.contains(&held.id()) {
+                    all.push(held.id());
                 }
             }
         }
@@ -109,8 +110,12 @@ impl Desk {
 
 /// What a decision says of a range's offenders; `None` for every other decision.
 pub(super) fn told(decision: &Decision) -> Option<&str> {
-    let rest = decision.reason.strip_prefix(prefix::REASON)?;
-    let ours = decision.origin == vocab::Origin::Detection;
+    tells(&decision.origin, &decision.reason)
+}
+
+fn tells<'a>(origin: &Origin, reason: &'a str) -> Option<&'a str> {
+    let rest = reason.strip_prefix(prefix::REASON)?;
+    let ours = *origin == Origin::Detection;
     rest.strip_prefix(": ").filter(|_| ours)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::MutexGuard;
 use std::time::Duration;
 
-use book::{AllowId, AllowItem, AllowSubject, Applied, Entry, EntryId, Op, Proposed};
+use book::{AllowId, AllowItem, AllowSubject, Applied, Entry, EntryId, Held, Op, Proposed};
 use store::NotDurable;
 use vocab::{Cidr, Decision, DecisionId, Kind, Origin, Scope, Timestamp};
 
@@ -83,11 +83,7 @@ impl Bookkeeper {
     pub fn undecide(&self, subject: &str) -> Result<String, String> {
         let time = now();
         let mut desk = self.lock();
-        let found: Vec<Decision> = desk
-            .find(subject, time)
-            .into_iter()
-            .map(|one| (*one).clone())
-            .collect();
+        let found = desk.find(subject, time);
         let ids: Vec<DecisionId> = found.iter().map(|one| one.id).collect();
         // Several may cover one address; several of one name are a slip of the keyboard.
         if ids.len() > 1 && subject.parse::<Cidr>().is_err() {
@@ -234,11 +230,11 @@ impl Bookkeeper {
 
 impl Desk {
     /// Decisions by name, or all that cover an address.
-    pub(super) fn find(&self, subject: &str, time: Timestamp) -> Vec<std::sync::Arc<Decision>> {
+    pub(super) fn find(&self, subject: &str, time: Timestamp) -> Vec<Decision> {
         let found = match subject.parse::<Cidr>() {
             Ok(range) => self.book.covering(range, time),
             Err(_) => self.book.by_prefix(subject, time, 2),
         };
-        found.into_iter().cloned().collect()
+        found.into_iter().map(Held::decision).collect()
     }
 }

@@ -242,13 +242,14 @@ pub fn admit(
             return Err(Refused::Local { range });
         }
         if !person
-            && let Some(covering) = book.covering(range, now).into_iter().find(|held| {
-                Force::from(&held.kind) >= Force::from(&proposed.kind) && held.until >= until
-            })
+            && let Some(covering) = book
+                .covering(range, now)
+                .into_iter()
+                .find(|held| held.force() >= Force::from(&proposed.kind) && held.until() >= until)
         {
             return Err(Refused::AlreadyCovered {
-                id: covering.id,
-                until: covering.until,
+                id: covering.id(),
+                until: covering.until(),
             });
         }
     }

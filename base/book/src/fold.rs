@@ -9,16 +9,15 @@
 //! the time, and leave when [`Book::sweep`] is called.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 
 use vocab::{Cidr, Decision, DecisionId, Origin, Timestamp};
 
-use crate::past::Pasts;
+use crate::ledger::Ledger;
 use crate::ranges::Ranges;
 use crate::resolved::Resolved;
 use crate::tombs::Tombs;
-use crate::{AllowId, AllowItem, AllowSubject, Change, Cursor, Entry, Force, NodeId, Op};
+use crate::{AllowId, AllowItem, AllowSubject, Change, Cursor, Entry, Held, NodeId, Op};
 
 mod query;
 
@@ -28,7 +27,7 @@ pub use query::Filter;
 /// How much a book holds at most.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
-    /// Decisions; about 1.5 KiB each, the published view counted.
+    /// Decisions; about 200 bytes each, the published view counted.
     pub decisions: usize,
     /// Allowlist items.
     pub allow_items: usize,
@@ -72,16 +71,9 @@ pub struct Applied {
     /// For [`crate::Published::publish`].
     pub changes: Vec<Change>,
     /// The decision that came into force.
-    pub began: Option<Arc<Decision>>,
+    pub began: Option<Decision>,
     /// Decisions that ended: removed, past their end, or evicted.
-    pub ended: Vec<Arc<Decision>>,
-}
-
-#[derive(Debug)]
-struct Record {
-    decision: Arc<Decision>,
-    /// Who wrote it, and where; the smallest when several entries say the same.
-    written: (NodeId, Cursor),
+    pub ended: Vec<Decision>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,12 +96,9 @@ const MINUTES: usize = 5;
 #[derive(Debug, Default)]
 pub struct Book {
     bounds: Bounds,
-    decisions: BTreeMap<DecisionId, Record>,
-    ends: BTreeSet<(Timestamp, DecisionId)>,
-    ranges: Ranges<DecisionId>,
+    ledger: Ledger,
     tombs: Tombs<DecisionId>,
     tallies: HashMap<Origin, Tally>,
-    pasts: Pasts,
     allowed: BTreeMap<AllowId, AllowItem>,
     allowed_ranges: Ranges<AllowId>,
     allowed_tombs: Tombs<AllowId>,
@@ -157,8 +146,8 @@ impl Book {
     fn add(&mut self, decision: &Decision, entry: &Entry, applied: &mut Applied) {
         let id = decision.id;
         let written = (entry.node, entry.cursor());
-        if let Some(record) = self.decisions.get_mut(&id) {
-            record.written = record.written.min(written);
+        if let Some(slot) = self.ledger.find(id) {
+            self.ledger.written_too(slot, written);
             return;
         }
         let first = self.tombs.meet(id, decision.until);
@@ -172,27 +161,17 @@ impl Book {
         if self.tombs.holds(id) {
             return;
         }
-        let decision = Arc::new(decision.clone());
         self.tallies
             .entry(decision.origin.clone())
             .or_default()
             .held += 1;
-        self.ends.insert((decision.until, id));
-        if let Some(range) = decision.cidr() {
-            let force = Force::from(&decision.kind);
-            self.ranges.insert(range, id);
-            self.pasts.note(range, &decision, self.bounds.sources);
-            applied.changes.push(Change::Bar {
-                range,
-                id: id.0,
-                force,
-                until: decision.until,
-            });
-        }
-        applied.began = Some(Arc::clone(&decision));
-        self.decisions.insert(id, Record { decision, written });
-        while self.decisions.len() > self.bounds.decisions
-            && let Some((_, soonest)) = self.ends.first().copied()
+        let slot = self.ledger.put(decision, written);
+        let held = Held::new(&self.ledger, slot);
+        applied.changes.extend(held.bar());
+        applied.began = Some(decision.clone());
+        self.ledger.note(slot, self.bounds.sources);
+        while self.ledger.len() > self.bounds.decisions
+            && let Some(soonest) = self.ledger.soonest()
         {
             self.counters.decisions_evicted += 1;
             self.take_out(soonest, applied);
@@ -200,38 +179,27 @@ impl Book {
     }
 
     fn remove(&mut self, id: DecisionId, at: Timestamp, applied: &mut Applied) {
-        let known = self
-            .decisions
-            .get(&id)
-            .map(|record| Arc::clone(&record.decision));
-        self.tombs.bury(
-            id,
-            at,
-            known.as_ref().map(|decision| decision.until),
-            self.bounds.tombstones,
-        );
-        let Some(decision) = known else {
+        let known = self.ledger.find(id);
+        let ends = known.map(|slot| self.ledger.record(slot).until);
+        self.tombs.bury(id, at, ends, self.bounds.tombstones);
+        let Some(slot) = known else {
             return;
         };
         // whoever takes a decision back says that it was wrong: it does not count as past
-        if let Some(range) = decision.cidr() {
-            self.pasts.forgive(range, id);
+        if let Some(range) = self.ledger.record(slot).range() {
+            self.ledger.forgive(range, id);
         }
-        self.take_out(id, applied);
+        self.take_out(slot, applied);
     }
 
-    /// Takes a decision out of every index; its past stays.
-    fn take_out(&mut self, id: DecisionId, applied: &mut Applied) {
-        let Some(Record { decision, .. }) = self.decisions.remove(&id) else {
-            return;
-        };
-        self.ends.remove(&(decision.until, id));
+    /// Takes a decision out of the book; its past stays.
+    fn take_out(&mut self, slot: u32, applied: &mut Applied) {
+        let held = Held::new(&self.ledger, slot);
+        let decision = held.decision();
+        applied.changes.extend(held.lift());
+        self.ledger.end(slot);
         if let Some(tally) = self.tallies.get_mut(&decision.origin) {
             tally.held = tally.held.saturating_sub(1);
-        }
-        if let Some(range) = decision.cidr() {
-            self.ranges.remove(range, id);
-            applied.changes.push(Change::Lift { range, id: id.0 });
         }
         applied.ended.push(decision);
     }
@@ -321,15 +289,14 @@ impl Book {
     pub fn sweep(&mut self, now: Timestamp, most: usize) -> Applied {
         let mut applied = Applied::default();
         for _ in 0..most {
-            let Some((_, id)) = self
-                .ends
-                .first()
-                .copied()
-                .filter(|(until, _)| *until <= now)
+            let Some(slot) = self
+                .ledger
+                .soonest()
+                .filter(|slot| self.ledger.record(*slot).until <= now)
             else {
                 break;
             };
-            self.take_out(id, &mut applied);
+            self.take_out(slot, &mut applied);
         }
         let ended: Vec<AllowId> = self
             .allowed
@@ -347,7 +314,13 @@ impl Book {
         applied.changes.clear();
         self.tombs.forget(now, most);
         self.allowed_tombs.forget(now, most);
-        self.pasts.forget(now.before(self.bounds.memory), most);
+        let before = now.before(self.bounds.memory);
+        for _ in 0..most {
+            let Some((_, source)) = self.ledger.quietest().filter(|(at, _)| *at < before) else {
+                break;
+            };
+            self.ledger.forget(source);
+        }
         self.tallies.retain(|_, tally| {
             tally.minutes.retain(|at, _| *at + 1 >= minute(now));
             tally.held > 0 || !tally.minutes.is_empty()
@@ -365,11 +338,15 @@ impl Book {
     /// Whether the decision would be lost if the process died now.
     #[must_use]
     pub fn is_volatile(&self, id: DecisionId) -> bool {
-        self.decisions.get(&id).is_some_and(|record| {
-            let (node, cursor) = record.written;
-            self.heads
-                .get(&node)
-                .is_none_or(|heads| heads.committed < cursor)
+        let held = self.decision(id);
+        held.is_some_and(|held| self.is_held_volatile(held))
+    }
+
+    fn is_held_volatile(&self, held: Held<'_>) -> bool {
+        let written = self.ledger.written(held.slot());
+        written.is_some_and(|(node, cursor)| {
+            let heads = self.heads.get(&node);
+            heads.is_none_or(|heads| heads.committed < cursor)
         })
     }
 
@@ -384,13 +361,13 @@ impl Book {
     /// How many decisions it holds, past their end or not.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.decisions.len()
+        self.ledger.len()
     }
 
     /// Whether it holds no decision.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.decisions.is_empty()
+        self.ledger.len() == 0
     }
 
     /// How much it holds at most.

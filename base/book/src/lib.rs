@@ -18,7 +18,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`entry`] | [`Entry`], [`Op`], [`NodeId`], [`Author`], [`Cursor`]: the log and positions in it |
-//! | [`fold`] | [`Book`]: state, queries, history, bounds, expiry |
+//! | [`fold`] | [`Book`]: state, queries, history, bounds, expiry; [`Held`], a decision in it |
 //! | [`allow`] | [`AllowItem`], [`AllowSubject`], [`Preset`]: allowlists; [`Protected`]: who is never barred |
 //! | [`mod@admit`] | [`admit`](admit()), [`Proposed`], [`AdmitPolicy`], [`Refused`] |
 //! | [`view`] | [`View`], [`Standing`], [`Hit`], [`Force`]: what the gate reads for every request |
@@ -37,8 +37,13 @@ pub mod fold;
 pub mod published;
 pub mod view;
 
+mod held;
+mod interned;
+mod ledger;
+mod order;
 mod past;
 mod ranges;
+mod record;
 mod resolved;
 mod segments;
 mod tombs;
@@ -47,6 +52,7 @@ pub use admit::{AdmitPolicy, Budget, Budgets, Proposed, Refused, admit};
 pub use allow::{AllowItem, AllowSubject, Preset, Protected, Role};
 pub use entry::{AllowId, Author, Cursor, Entry, EntryFault, EntryId, NodeId, Op};
 pub use fold::{Applied, Book, Bounds, Counters, Filter, Past};
+pub use held::Held;
 pub use published::Published;
 pub use view::{Change, Force, Hit, Standing, View};
 

@@ -3,15 +3,24 @@
 //!
 //! Sorted arrays instead of a hash map: no key that a client chooses can make a lookup slow,
 //! and an address that no range covers, the ordinary case, costs one search and nothing else.
+//! They are packed without padding and filled to their end: a single IPv4 address takes 50
+//! bytes of them in a large map. Its stretch is alone among stretches to have no end: what
+//! follows it belongs to whatever is around it.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::HashSet;
 
 use vocab::{Cidr, Timestamp};
 
 use crate::Force;
 
+mod build;
+
+pub(crate) use build::Room;
+
 /// What stands on a range: a decision, or permission when `force` is `None`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C, packed)]
 pub(crate) struct Mark {
     pub(crate) id: u128,
     pub(crate) until: Timestamp,
@@ -22,11 +31,20 @@ impl Mark {
     /// Permission beats all, then the stronger kind, then the later end; the name decides the rest,
     /// so that every node shows the same one.
     pub(crate) fn rank(&self) -> (bool, Option<Force>, Timestamp, u128) {
-        (self.force.is_none(), self.force, self.until, self.id)
+        let force = self.force;
+        (force.is_none(), force, self.until, self.id)
     }
 }
 
-const NONE: u32 = u32::MAX;
+/// Marks that count no more, each on its range.
+pub(crate) type Gone = HashSet<(Cidr, u128)>;
+
+/// Names no range.
+const NOBODY: u32 = ALONE - 1;
+/// The owner is a single address: it owns its stretch's start, not what follows.
+const HOST: u32 = 1 << 31;
+/// And nothing is around it.
+const ALONE: u32 = 1 << 30;
 
 /// Fewer stretches than this are searched without the index of leading bits.
 const INDEX_FROM: usize = 4_096;
@@ -34,52 +52,110 @@ const INDEX_FROM: usize = 4_096;
 /// One start in so many is sampled.
 const SAMPLE: usize = 8;
 
-#[derive(Clone, Debug)]
-struct Range {
-    range: Cidr,
+/// An address as a number.
+trait Key: Copy + Ord + core::fmt::Debug {
+    /// How many bits it has.
+    const BITS: u8;
+    /// The first address after the range; `None` when it is the last.
+    fn after(self, prefix: u8) -> Option<Self>;
+    fn address(self) -> IpAddr;
+}
+
+impl Key for u32 {
+    const BITS: u8 = 32;
+
+    fn after(self, prefix: u8) -> Option<Self> {
+        let size = 1_u32.checked_shl(32_u32.saturating_sub(prefix.into()))?;
+        self.checked_add(size)
+    }
+
+    fn address(self) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from_bits(self))
+    }
+}
+
+impl Key for u128 {
+    const BITS: u8 = 128;
+
+    fn after(self, prefix: u8) -> Option<Self> {
+        let size = 1_u128.checked_shl(128_u32.saturating_sub(prefix.into()))?;
+        self.checked_add(size)
+    }
+
+    fn address(self) -> IpAddr {
+        IpAddr::V6(Ipv6Addr::from_bits(self))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C, packed)]
+struct Range<T: Copy> {
+    start: T,
     around: u32,
+    /// Its first mark; the next range's first ends them.
     first: u32,
-    count: u32,
+    prefix: u8,
+}
+
+impl<T: Key> Range<T> {
+    fn cidr(&self) -> Cidr {
+        let address = self.start.address();
+        // the prefix fits its family, since it came out of a range
+        Cidr::new(address, self.prefix).unwrap_or_else(|| Cidr::host(address))
+    }
+}
+
+/// From its start to before the next one's. Start and owner side by side: whoever finds the
+/// one has fetched the other.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, packed(4))]
+struct Stretch<T: Copy> {
+    start: T,
+    /// A range's place, or [`NOBODY`], with [`HOST`] and [`ALONE`] in the upper bits.
+    owner: u32,
+}
+
+/// A family's addresses, cut into stretches.
+#[derive(Clone, Debug)]
+struct Family<T: Copy> {
+    stretches: Vec<Stretch<T>>,
+    /// Every [`SAMPLE`]th start.
+    samples: Vec<T>,
+    /// Every [`SAMPLE`]th sample: few enough to stay in the nearest cache.
+    tops: Vec<T>,
+    ranges: Vec<Range<T>>,
+    /// Grouped by range, strongest first.
+    marks: Vec<Mark>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Segments {
-    ranges: Vec<Range>,
-    /// Grouped by range, strongest first.
-    marks: Vec<Mark>,
     v4: Family<u32>,
     v6: Family<u128>,
     /// For every value of an IPv4 address's upper half, the stretch in which it begins.
     index: Vec<u32>,
 }
 
-/// A family's addresses, cut into stretches: each runs from its start to before the next one's
-/// and belongs to a range, or to none.
-#[derive(Clone, Debug, Default)]
-struct Family<T> {
-    /// Start and owner side by side: whoever finds the one has fetched the other.
-    stretches: Vec<(T, u32)>,
-    /// Every [`SAMPLE`]th start.
-    samples: Vec<T>,
-    /// Every [`SAMPLE`]th sample: few enough to stay in the nearest cache.
-    tops: Vec<T>,
-}
-
-impl<T: Copy + Ord> Family<T> {
-    fn begin(&mut self, start: T, owner: u32) {
-        match self.stretches.last_mut() {
-            Some((last, held)) if *last == start => *held = owner,
-            _ => self.stretches.push((start, owner)),
+impl<T: Copy> Default for Family<T> {
+    fn default() -> Self {
+        Self {
+            stretches: Vec::new(),
+            samples: Vec::new(),
+            tops: Vec::new(),
+            ranges: Vec::new(),
+            marks: Vec::new(),
         }
     }
+}
 
+impl<T: Key> Family<T> {
     fn sample(&mut self) {
-        let starts = self.stretches.iter().map(|(start, _)| *start);
+        let starts = self.stretches.iter().map(|stretch| stretch.start);
         self.samples = starts.step_by(SAMPLE).collect();
         self.tops = self.samples.iter().copied().step_by(SAMPLE).collect();
     }
 
-    /// The range that owns `key`.
+    /// The narrowest range that holds `key`.
     fn owner(&self, key: T) -> u32 {
         let top = self
             .tops
@@ -105,123 +181,40 @@ impl<T: Copy + Ord> Family<T> {
             .unwrap_or_default()
             .iter()
             .take(SAMPLE);
-        let at = from + stretches.filter(|(start, _)| *start <= key).count();
+        let at = from + stretches.filter(|stretch| { stretch.start } <= key).count();
         let found = at.checked_sub(1).and_then(|at| self.stretches.get(at));
-        found.map_or(NONE, |(_, owner)| *owner)
+        found.map_or(NOBODY, |stretch| self.holder(*stretch, key))
     }
 
-    /// The range that owns `key`, searched among the stretches `from..to`.
+    /// The narrowest range that holds `key`, searched among the stretches `from..to`.
     fn owner_between(&self, key: T, from: usize, to: usize) -> u32 {
         let part = self.stretches.get(from..to).unwrap_or_default();
-        let at = part.partition_point(|(start, _)| *start <= key);
+        let at = part.partition_point(|stretch| { stretch.start } <= key);
         let found = at.checked_sub(1).and_then(|at| part.get(at));
-        found.map_or(NONE, |(_, owner)| *owner)
+        found.map_or(NOBODY, |stretch| self.holder(*stretch, key))
     }
-}
 
-impl Segments {
-    pub(crate) fn build(mut marks: Vec<(Cidr, Mark)>) -> Self {
-        marks.sort_unstable_by(|(range, mark), (other, beside)| {
-            range
-                .cmp(other)
-                .then_with(|| beside.rank().cmp(&mark.rank()))
-        });
-        marks.dedup();
-        let mut built = Self::default();
-        let mut open: Vec<u32> = Vec::new();
-        for (range, mark) in marks {
-            if built.ranges.last().is_some_and(|last| last.range == range) {
-                if let Some(last) = built.ranges.last_mut() {
-                    last.count += 1;
-                }
-                built.marks.push(mark);
-                continue;
-            }
-            built.close_before(&mut open, Some(range));
-            let here = u32::try_from(built.ranges.len()).unwrap_or(NONE);
-            built.ranges.push(Range {
-                range,
-                around: open.last().copied().unwrap_or(NONE),
-                first: u32::try_from(built.marks.len()).unwrap_or(NONE),
-                count: 1,
-            });
-            built.marks.push(mark);
-            match range.address() {
-                IpAddr::V4(v4) => built.v4.begin(v4.to_bits(), here),
-                IpAddr::V6(v6) => built.v6.begin(v6.to_bits(), here),
-            }
-            open.push(here);
+    /// The narrowest range that holds `key`, which lies in this stretch.
+    fn holder(&self, stretch: Stretch<T>, key: T) -> u32 {
+        let at = stretch.owner & !(HOST | ALONE);
+        if stretch.owner & HOST == 0 || { stretch.start } == key {
+            return at;
         }
-        built.close_before(&mut open, None);
-        built.v4.sample();
-        built.v6.sample();
-        built.index_v4();
-        built
-    }
-
-    /// Ends the open ranges that do not hold `next`; sorted input opens outer ranges first.
-    fn close_before(&mut self, open: &mut Vec<u32>, next: Option<Cidr>) {
-        while let Some(range) = open.last().and_then(|at| self.ranges.get(*at as usize)) {
-            if next.is_some_and(|next| range.range.contains(next.address())) {
-                return;
-            }
-            let (range, around) = (range.range, range.around);
-            open.pop();
-            match range.address() {
-                IpAddr::V4(v4) => {
-                    let size = 1_u64 << (32 - u32::from(range.prefix()));
-                    if let Ok(after) = u32::try_from(u64::from(v4.to_bits()) + size) {
-                        self.v4.begin(after, around);
-                    }
-                }
-                IpAddr::V6(v6) => {
-                    let size = 1_u128.checked_shl(128 - u32::from(range.prefix()));
-                    if let Some(after) = size.and_then(|size| v6.to_bits().checked_add(size)) {
-                        self.v6.begin(after, around);
-                    }
-                }
-            }
+        if stretch.owner & ALONE != 0 {
+            return NOBODY;
         }
+        let host = self.ranges.get(at as usize);
+        host.map_or(NOBODY, |range| range.around)
     }
 
-    fn index_v4(&mut self) {
-        if self.v4.stretches.len() < INDEX_FROM {
-            return;
-        }
-        let mut at = 0;
-        self.index = (0..=0xffff_u32)
-            .map(|upper| {
-                let before = |(start, _): &(u32, u32)| *start < upper << 16;
-                while self.v4.stretches.get(at).is_some_and(before) {
-                    at += 1;
-                }
-                u32::try_from(at).unwrap_or(NONE)
-            })
-            .collect();
-    }
-
-    /// The strongest mark on `address` that is `live`. `address` is canonical.
-    pub(crate) fn best(&self, address: IpAddr, live: impl Fn(Cidr, &Mark) -> bool) -> Option<Mark> {
-        let mut at = match address {
-            IpAddr::V4(v4) => {
-                let key = v4.to_bits();
-                let upper = (key >> 16) as usize;
-                match (self.index.get(upper), self.index.get(upper + 1)) {
-                    // the stretch before the first that begins in this block may reach into it
-                    (Some(first), Some(next)) => {
-                        let from = (*first as usize).saturating_sub(1);
-                        self.v4.owner_between(key, from, *next as usize)
-                    }
-                    _ => self.v4.owner(key),
-                }
-            }
-            IpAddr::V6(v6) => self.v6.owner(v6.to_bits()),
-        };
+    /// The strongest mark that is in force, on the range at this place and those around it.
+    fn best(&self, mut at: u32, now: Timestamp, gone: Option<&Gone>) -> Option<Mark> {
         let mut best: Option<Mark> = None;
         while let Some(range) = self.ranges.get(at as usize) {
-            let (first, count) = (range.first as usize, range.count as usize);
-            let marks = self.marks.get(first..first + count).unwrap_or_default();
-            if let Some(mark) = marks.iter().find(|mark| live(range.range, mark))
+            let lifted =
+                |mark: &Mark| gone.is_some_and(|gone| gone.contains(&(range.cidr(), mark.id)));
+            let mut marks = self.marks_at(at as usize, range).iter();
+            if let Some(mark) = marks.find(|mark| { mark.until } > now && !lifted(mark))
                 && best.is_none_or(|best| best.rank() < mark.rank())
             {
                 best = Some(*mark);
@@ -231,17 +224,72 @@ impl Segments {
         best
     }
 
-    pub(crate) fn marks(&self) -> Vec<(Cidr, Mark)> {
-        let mut all = Vec::with_capacity(self.marks.len());
-        for range in &self.ranges {
-            let (first, count) = (range.first as usize, range.count as usize);
-            let marks = self.marks.get(first..first + count).unwrap_or_default();
-            all.extend(marks.iter().map(|mark| (range.range, *mark)));
+    fn marks_at(&self, at: usize, range: &Range<T>) -> &[Mark] {
+        let end = self.ranges.get(at + 1).map(|next| next.first as usize);
+        let end = end.unwrap_or(self.marks.len());
+        let marks = self.marks.get(range.first as usize..end);
+        marks.unwrap_or_default()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Cidr, Mark)> {
+        self.ranges.iter().enumerate().flat_map(|(at, range)| {
+            let marks = self.marks_at(at, range).iter();
+            marks.map(|mark| (range.cidr(), *mark))
+        })
+    }
+}
+
+impl Segments {
+    fn index_v4(&mut self) {
+        if self.v4.stretches.len() < INDEX_FROM {
+            return;
         }
-        all
+        let mut at = 0;
+        self.index = (0..=0xffff_u32)
+            .map(|upper| {
+                let before = |stretch: &Stretch<u32>| stretch.start < upper << 16;
+                while self.v4.stretches.get(at).is_some_and(before) {
+                    at += 1;
+                }
+                u32::try_from(at).unwrap_or(NOBODY)
+            })
+            .collect();
+    }
+
+    /// The strongest mark on `address` that is in force and not `gone`. `address` is canonical.
+    pub(crate) fn best(
+        &self,
+        address: IpAddr,
+        now: Timestamp,
+        gone: Option<&Gone>,
+    ) -> Option<Mark> {
+        match address {
+            IpAddr::V4(v4) => {
+                let key = v4.to_bits();
+                let upper = (key >> 16) as usize;
+                let at = match (self.index.get(upper), self.index.get(upper + 1)) {
+                    // the stretch before the first that begins in this block may reach into it
+                    (Some(first), Some(next)) => {
+                        let from = (*first as usize).saturating_sub(1);
+                        self.v4.owner_between(key, from, *next as usize)
+                    }
+                    _ => self.v4.owner(key),
+                };
+                self.v4.best(at, now, gone)
+            }
+            IpAddr::V6(v6) => {
+                let at = self.v6.owner(v6.to_bits());
+                self.v6.best(at, now, gone)
+            }
+        }
+    }
+
+    /// Every mark, as ranges are ordered.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Cidr, Mark)> {
+        self.v4.iter().chain(self.v6.iter())
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.marks.len()
+        self.v4.marks.len() + self.v6.marks.len()
     }
 }

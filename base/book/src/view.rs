@@ -11,12 +11,11 @@
 //! removals await a merge, the few identifiers that were *found* are looked up among them.
 
 use core::net::IpAddr;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use vocab::{Cidr, DecisionId, Kind, Timestamp};
 
-use crate::segments::{Mark, Segments};
+use crate::segments::{Gone, Mark, Room, Segments};
 
 /// The most marks in the part of a view that every publication rebuilds.
 const TAIL: usize = 32;
@@ -111,7 +110,7 @@ pub struct View {
     base: Arc<Segments>,
     middle: Arc<Segments>,
     tail: Arc<Segments>,
-    gone: Gone,
+    gone: Arc<Gone>,
 }
 
 impl View {
@@ -123,7 +122,23 @@ impl View {
         take_in(changes, &mut marks, &mut gone);
         marks.retain(|(range, mark)| !gone.contains(&(*range, mark.id)));
         Self {
-            base: Arc::new(Segments::build(marks)),
+            base: Arc::new(Segments::of(marks)),
+            ..Self::default()
+        }
+    }
+
+    /// A view of these bars, which come as their ranges are ordered, and of allowances in any
+    /// order.
+    pub(crate) fn of_sorted(
+        room: Room,
+        bars: impl Iterator<Item = Change>,
+        allowances: &[Change],
+    ) -> Self {
+        let allowed = Self::of(allowances).base;
+        let bars = bars.filter_map(mark_of);
+        let all = in_order([Box::new(bars) as Marks<'_>, Box::new(allowed.iter())]);
+        Self {
+            base: Arc::new(Segments::build(room.and(&allowed), all)),
             ..Self::default()
         }
     }
@@ -133,12 +148,9 @@ impl View {
     pub fn standing(&self, address: IpAddr, now: Timestamp) -> Standing {
         let address = address.to_canonical();
         let gone = (!self.gone.is_empty()).then_some(&*self.gone);
-        let live = |range: Cidr, mark: &Mark| {
-            mark.until > now && gone.is_none_or(|gone| !gone.contains(&(range, mark.id)))
-        };
         let best = [&self.base, &self.middle, &self.tail]
             .into_iter()
-            .filter_map(|part| part.best(address, live))
+            .filter_map(|part| part.best(address, now, gone))
             .max_by_key(Mark::rank);
         match best {
             None => Standing::Stranger,
@@ -159,7 +171,7 @@ impl View {
     /// the base is shared, not copied.
     #[must_use]
     pub fn with(&self, changes: &[Change]) -> Self {
-        let mut tail = self.tail.marks();
+        let mut tail: Vec<_> = self.tail.iter().collect();
         let mut gone = Arc::clone(&self.gone);
         take_in(changes, &mut tail, &mut gone);
         let mut view = Self {
@@ -167,11 +179,10 @@ impl View {
             ..self.clone()
         };
         if tail.len() > TAIL {
-            let mut middle = self.middle.marks();
-            middle.append(&mut tail);
-            view.middle = Arc::new(Segments::build(middle));
+            tail.extend(self.middle.iter());
+            view.middle = Arc::new(Segments::of(core::mem::take(&mut tail)));
         }
-        view.tail = Arc::new(Segments::build(tail));
+        view.tail = Arc::new(Segments::of(tail));
         view
     }
 
@@ -179,14 +190,14 @@ impl View {
     /// is given, are left out. For a worker: takes milliseconds for 100,000 marks.
     #[must_use]
     pub fn merged(&self, now: Option<Timestamp>) -> Self {
-        let mut marks = self.base.marks();
-        marks.append(&mut self.middle.marks());
-        marks.append(&mut self.tail.marks());
-        marks.retain(|(range, mark)| {
-            now.is_none_or(|now| mark.until > now) && !self.gone.contains(&(*range, mark.id))
+        let parts = [&*self.base, &*self.middle, &*self.tail];
+        let room = parts.into_iter().fold(Room::default(), Room::and);
+        let all = in_order(parts.map(|part| Box::new(part.iter()) as Marks<'_>));
+        let lasting = all.filter(|(range, mark)| {
+            now.is_none_or(|now| { mark.until } > now) && !self.gone.contains(&(*range, mark.id))
         });
         Self {
-            base: Arc::new(Segments::build(marks)),
+            base: Arc::new(Segments::build(room, lasting)),
             ..Self::default()
         }
     }
@@ -216,36 +227,42 @@ impl View {
     }
 }
 
-type Gone = Arc<HashSet<(Cidr, u128)>>;
+type Marks<'a> = Box<dyn Iterator<Item = (Cidr, Mark)> + 'a>;
 
-fn take_in(changes: &[Change], marks: &mut Vec<(Cidr, Mark)>, gone: &mut Gone) {
+/// What several sorted sources say, sorted by range.
+fn in_order<'a, const N: usize>(sources: [Marks<'a>; N]) -> impl Iterator<Item = (Cidr, Mark)> {
+    let mut sources = sources.map(Iterator::peekable);
+    core::iter::from_fn(move || {
+        let heads = sources.iter_mut().filter_map(|source| {
+            let (range, _) = *source.peek()?;
+            Some((range, source))
+        });
+        heads.min_by_key(|(range, _)| *range)?.1.next()
+    })
+}
+
+/// The mark that a change makes, if it makes one.
+fn mark_of(change: Change) -> Option<(Cidr, Mark)> {
+    let (range, id, until, force) = match change {
+        Change::Bar {
+            range,
+            id,
+            force,
+            until,
+        } => (range, id, until, Some(force)),
+        Change::Allow { range, id, until } => (range, id, until, None),
+        Change::Lift { .. } => return None,
+    };
+    Some((range, Mark { id, until, force }))
+}
+
+fn take_in(changes: &[Change], marks: &mut Vec<(Cidr, Mark)>, gone: &mut Arc<Gone>) {
     for change in changes {
-        let (range, mark) = match *change {
-            Change::Bar {
-                range,
-                id,
-                force,
-                until,
-            } => (
-                range,
-                Mark {
-                    id,
-                    until,
-                    force: Some(force),
-                },
-            ),
-            Change::Allow { range, id, until } => (
-                range,
-                Mark {
-                    id,
-                    until,
-                    force: None,
-                },
-            ),
-            Change::Lift { range, id } => {
-                Arc::make_mut(gone).insert((range, id));
-                continue;
-            }
+        if let Change::Lift { range, id } = *change {
+            Arc::make_mut(gone).insert((range, id));
+        }
+        let Some((range, mark)) = mark_of(*change) else {
+            continue;
         };
         marks.push((range, mark));
         // a name may come back to a range it was lifted from (a host name's address does)

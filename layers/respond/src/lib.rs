@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! let subject = respond::subject(&alert);                       // the range to ask the book about
-//! let past = subject.map_or(&[][..], |range| book.past(range));
+//! let past = subject.map_or_else(Vec::new, |range| book.past(range));
 //! let outcome = profiles.propose(&alert, past, volume, now);    // volume: Volume::{Observe, Enforce}
 //! for proposed in outcome.proposals { book::admit(&proposed.decision, …) }
 //! ```

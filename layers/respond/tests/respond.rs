@@ -354,7 +354,7 @@ fn a_source_that_comes_back_is_barred_longer_each_time_until_it_is_quiet() {
     let mut book = Book::default();
     let mut bar = |number: u64, seconds: u64| -> u64 {
         let alert = alert("2001:db8:1:2::9");
-        let past = book.past(subject(&alert).unwrap()).to_vec();
+        let past = book.past(subject(&alert).unwrap());
         let outcome = profiles.propose(&alert, &past, Volume::Enforce, at(seconds));
         let proposal = outcome.proposals.first().unwrap();
         let id = DecisionId(number.into());

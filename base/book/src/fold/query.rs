@@ -1,12 +1,11 @@
 //! What can be asked of the book. Every answer that can be long is bounded by its asker.
 
 use core::net::IpAddr;
-use std::sync::Arc;
 
-use vocab::{Cidr, Decision, DecisionId, Kind, Origin, Scope, Timestamp};
+use vocab::{Cidr, DecisionId, Kind, Origin, Scope, Timestamp};
 
 use super::{Book, minute};
-use crate::{AllowItem, AllowSubject, Change, Force, Past};
+use crate::{AllowItem, AllowSubject, Change, Held, Past, View};
 
 /// Which decisions are meant. Every field that is set must fit; none set means all.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -30,47 +29,40 @@ pub struct Filter {
 impl Filter {
     /// Whether the filter means this decision.
     #[must_use]
-    pub fn fits(&self, decision: &Decision) -> bool {
-        let range = decision.cidr();
+    pub fn fits(&self, held: Held<'_>) -> bool {
+        let range = held.cidr();
         let covers = |address| range.is_some_and(|range| range.contains(address));
         let within = |outer: Cidr| {
             range.is_some_and(|range| {
                 outer.prefix() <= range.prefix() && outer.contains(range.address())
             })
         };
+        let fits = |part: &String| held.reason().contains(part.as_str());
         self.covers.is_none_or(covers)
             && self.within.is_none_or(within)
-            && self
-                .scope
-                .as_ref()
-                .is_none_or(|scope| *scope == decision.scope)
-            && self
-                .value
-                .as_ref()
-                .is_none_or(|value| *value == decision.value)
-            && self.kind.as_ref().is_none_or(|kind| *kind == decision.kind)
-            && self
-                .origin
-                .as_ref()
-                .is_none_or(|origin| *origin == decision.origin)
-            && self
-                .reason
-                .as_ref()
-                .is_none_or(|part| decision.reason.contains(part.as_str()))
+            && self.scope.as_ref().is_none_or(|it| it == held.scope())
+            && self.kind.as_ref().is_none_or(|it| it == held.kind())
+            && self.origin.as_ref().is_none_or(|it| it == held.origin())
+            && self.reason.as_ref().is_none_or(fits)
+            && self.value.as_ref().is_none_or(|it| *it == held.value())
     }
 }
 
 impl Book {
     /// A decision by its name, past its end or not.
     #[must_use]
-    pub fn decision(&self, id: DecisionId) -> Option<&Arc<Decision>> {
-        self.decisions.get(&id).map(|record| &record.decision)
+    pub fn decision(&self, id: DecisionId) -> Option<Held<'_>> {
+        self.ledger.find(id).map(|slot| self.held(slot))
+    }
+
+    fn held(&self, slot: u32) -> Held<'_> {
+        Held::new(&self.ledger, slot)
     }
 
     /// Decisions in force whose name begins with these hex digits, `most` at most; none when
     /// the text is no hex number of 1 to 32 digits.
     #[must_use]
-    pub fn by_prefix(&self, digits: &str, now: Timestamp, most: usize) -> Vec<&Arc<Decision>> {
+    pub fn by_prefix(&self, digits: &str, now: Timestamp, most: usize) -> Vec<Held<'_>> {
         let hex = (1..=32).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
         let Some(head) = hex.then(|| u128::from_str_radix(digits, 16).ok()).flatten() else {
             return Vec::new();
@@ -78,25 +70,36 @@ impl Book {
         let free = u32::try_from(4 * (32 - digits.len())).unwrap_or(0);
         let low = head.checked_shl(free).unwrap_or(0);
         let high = low | 1_u128.checked_shl(free).map_or(u128::MAX, |bit| bit - 1);
-        self.decisions
-            .range(DecisionId(low)..=DecisionId(high))
-            .map(|(_, record)| &record.decision)
-            .filter(|decision| decision.is_active(now))
+        self.ledger
+            .names_from(DecisionId(low))
+            .map(|slot| self.held(slot))
+            .take_while(|held| held.id() <= DecisionId(high))
+            .filter(|held| held.is_active(now))
             .take(most)
             .collect()
     }
 
     /// Every decision in force, by name.
-    pub fn active(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Decision>> {
-        let all = self.decisions.values().map(|record| &record.decision);
-        all.filter(move |decision| decision.is_active(now))
+    pub fn active(&self, now: Timestamp) -> impl Iterator<Item = Held<'_>> {
+        let all = self.ledger.names().map(|slot| self.held(slot));
+        all.filter(move |held| held.is_active(now))
+    }
+
+    /// How many decisions are in force, and how many of them would be lost if the process died
+    /// now.
+    #[must_use]
+    pub fn numbers(&self, now: Timestamp) -> (usize, usize) {
+        self.active(now).fold((0, 0), |(active, volatile), held| {
+            let lost = usize::from(self.is_held_volatile(held));
+            (active + 1, volatile + lost)
+        })
     }
 
     /// Decisions in force that the filter means, `most` at most.
     #[must_use]
-    pub fn matching(&self, filter: &Filter, now: Timestamp, most: usize) -> Vec<&Arc<Decision>> {
+    pub fn matching(&self, filter: &Filter, now: Timestamp, most: usize) -> Vec<Held<'_>> {
         self.active(now)
-            .filter(|decision| filter.fits(decision))
+            .filter(|held| filter.fits(*held))
             .take(most)
             .collect()
     }
@@ -104,15 +107,14 @@ impl Book {
     /// Decisions in force that cover a range (or an address, as [`Cidr::host`]) wholly, the
     /// prevailing one first. Allowlists are not looked at; see [`Book::allowing`].
     #[must_use]
-    pub fn covering(&self, range: Cidr, now: Timestamp) -> Vec<&Arc<Decision>> {
+    pub fn covering(&self, range: Cidr, now: Timestamp) -> Vec<Held<'_>> {
         let mut found: Vec<_> = self
-            .ranges
+            .ledger
             .covering(range)
-            .filter_map(|id| self.decision(id))
-            .filter(|decision| decision.is_active(now))
+            .map(|slot| self.held(slot))
+            .filter(|held| held.is_active(now))
             .collect();
-        found
-            .sort_by_key(|held| core::cmp::Reverse((Force::from(&held.kind), held.until, held.id)));
+        found.sort_by_key(|held| core::cmp::Reverse((held.force(), held.until(), held.id())));
         found
     }
 
@@ -142,26 +144,22 @@ impl Book {
     #[must_use]
     pub fn voided_by(&self, subject: &AllowSubject, now: Timestamp) -> Vec<DecisionId> {
         let ranges = self.resolved.ranges(subject);
-        let void = |decision: &Decision| {
-            ranges.iter().any(|range| {
-                Filter {
-                    within: Some(*range),
-                    ..Filter::default()
-                }
-                .fits(decision)
-            })
-        };
+        let filters = ranges.into_iter().map(|range| Filter {
+            within: Some(range),
+            ..Filter::default()
+        });
+        let filters: Vec<Filter> = filters.collect();
         self.active(now)
-            .filter(|decision| void(decision))
-            .map(|decision| decision.id)
+            .filter(|held| filters.iter().any(|filter| filter.fits(*held)))
+            .map(Held::id)
             .collect()
     }
 
     /// What a source did before: its decisions that restrained (threat feeds' not counted, those
     /// taken back forgotten), oldest first, the latest 16.
     #[must_use]
-    pub fn past(&self, source: Cidr) -> &[Past] {
-        self.pasts.of(source)
+    pub fn past(&self, source: Cidr) -> Vec<Past> {
+        self.ledger.past(source)
     }
 
     /// How many decisions of an origin the book holds.
@@ -180,22 +178,28 @@ impl Book {
             .unwrap_or(0)
     }
 
-    /// Everything in force as changes, to build a [`crate::View`] after a start.
+    /// Everything in force as changes.
     #[must_use]
     pub fn changes(&self, now: Timestamp) -> Vec<Change> {
-        let bars = self.active(now).filter_map(|decision| {
-            Some(Change::Bar {
-                range: decision.cidr()?,
-                id: decision.id.0,
-                force: Force::from(&decision.kind),
-                until: decision.until,
-            })
-        });
-        let allows = self.allow_items(now).flat_map(|item| {
+        let bars = self.active(now).filter_map(Held::bar);
+        bars.chain(self.allowances(now)).collect()
+    }
+
+    fn allowances(&self, now: Timestamp) -> impl Iterator<Item = Change> {
+        self.allow_items(now).flat_map(|item| {
             let (id, until) = (item.id.0, item.until);
             let ranges = self.resolved.ranges(&item.subject).into_iter();
             ranges.map(move |range| Change::Allow { range, id, until })
-        });
-        bars.chain(allows).collect()
+        })
+    }
+
+    /// Everything in force as a view, after a start: what [`View::of`] makes of
+    /// [`Book::changes`], without a list of them in between.
+    #[must_use]
+    pub fn view(&self, now: Timestamp) -> View {
+        let allowances: Vec<Change> = self.allowances(now).collect();
+        let held = self.ledger.by_range().map(|slot| self.held(slot));
+        let bars = held.filter(|held| held.is_active(now));
+        View::of_sorted(self.ledger.room(), bars.filter_map(Held::bar), &allowances)
     }
 }

@@ -1,8 +1,8 @@
 use core::net::{IpAddr, Ipv4Addr};
 
 use book::{
-    AdmitPolicy, AllowId, AllowItem, AllowSubject, Book, Bounds, Budget, Budgets, Op, Protected,
-    Refused, Role, Standing, View, admit,
+    AdmitPolicy, AllowId, AllowItem, AllowSubject, Book, Bounds, Budget, Budgets, Held, Op,
+    Protected, Refused, Role, Standing, View, admit,
 };
 use vocab::{Cidr, DecisionId, Kind, Origin, Timestamp};
 
@@ -118,7 +118,7 @@ fn a_log_larger_than_the_book_keeps_what_lasts_longest_in_any_order() {
             view = view.with(&book.apply(entry).changes);
         }
         assert_eq!((book.len(), book.counters().decisions_evicted), (100, 200));
-        let ids: Vec<_> = book.active(at(0)).map(|held| held.id).collect();
+        let ids: Vec<_> = book.active(at(0)).map(Held::id).collect();
         let barred = (1..=300_u32).filter(|seq| {
             let address = IpAddr::V4(Ipv4Addr::from_bits(0x0b00_0000 + seq));
             view.standing(address, at(0)) != Standing::Stranger

@@ -92,7 +92,7 @@ fn seen(book: &Book) -> String {
     let now = at(500);
     let active: Vec<_> = book
         .active(now)
-        .map(|held| (held, book.is_volatile(held.id)))
+        .map(|held| (held, book.is_volatile(held.id())))
         .collect();
     let allowed: Vec<_> = book.allow_items(now).collect();
     let pasts: Vec<_> = (0..12)
@@ -239,7 +239,7 @@ fn the_prevailing_decision_comes_first() {
     }
     let ids = |now| -> Vec<u128> {
         let found = book.covering(range("203.0.113.9"), at(now));
-        found.into_iter().map(|held| held.id.0).collect()
+        found.into_iter().map(|held| held.id().0).collect()
     };
     assert_eq!(ids(0), [2, 3, 1, 4]);
     assert_eq!(ids(350), [2, 1, 4]);

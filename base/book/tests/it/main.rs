@@ -7,6 +7,7 @@ mod door;
 mod entries;
 mod folding;
 mod looking_up;
+mod plainly;
 
 use book::{Entry, EntryId, NodeId, Op, Proposed};
 use core::time::Duration;

@@ -213,7 +213,7 @@ fn a_range_is_slowed_down_for_longer_each_time_and_no_longer_than_its_offenders_
             prefixes.note(&alert(&address, "3"), &ban(&address, now), at(now));
         }
         let proposed = prefixes
-            .propose(range, &policy, book.past(range), at(now))
+            .propose(range, &policy, &book.past(range), at(now))
             .unwrap();
         hours.push(proposed.lasts.as_secs() / HOUR);
         let id = DecisionId(u128::from(round) + 1);
@@ -223,7 +223,7 @@ fn a_range_is_slowed_down_for_longer_each_time_and_no_longer_than_its_offenders_
             "ends with its offenders"
         );
         prefixes.rest(range, decision.until);
-        let again = prefixes.propose(range, &policy, book.past(range), at(now + 1));
+        let again = prefixes.propose(range, &policy, &book.past(range), at(now + 1));
         assert_eq!(again, None, "one at a time");
         book.apply(&Entry {
             node: NodeId(1),
