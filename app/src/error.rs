@@ -8,6 +8,9 @@ pub enum Error {
     /// The operator can mend it; the text is whole sentences with the likely fix.
     #[error("{0}")]
     Operator(String),
+    /// What was typed has no meaning; the text says how to write it. Exit code 64.
+    #[error("{0}")]
+    Usage(String),
     /// The configuration is wrong; every fault is named. Exit code 64.
     #[error("{}", .0.summary())]
     Config(ConfigFaults),
@@ -22,7 +25,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Operator(_) | Self::Findings => 1,
-            Self::Config(_) => 64,
+            Self::Config(_) | Self::Usage(_) => 64,
         }
     }
 }

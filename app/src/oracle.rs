@@ -53,7 +53,7 @@ impl Desk {
         let reloaded = loaded.and_then(|config| self.daemon.reload(config));
         reloaded.map_err(|error| match error {
             Error::Config(faults) => faults.told(),
-            Error::Operator(sentence) => sentence,
+            Error::Operator(sentence) | Error::Usage(sentence) => sentence,
             Error::Findings => String::new(),
         })
     }

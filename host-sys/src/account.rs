@@ -25,7 +25,17 @@ pub struct Account {
     pub gid: u32,
 }
 
+/// Debian's `nogroup`, which the kernel also shows for groups that it cannot name.
+const NOGROUP: u32 = 65534;
+
 impl Account {
+    /// Whether being of its group says anything: root's and `nogroup`, which unrelated
+    /// services share, do not.
+    #[must_use]
+    pub fn has_telling_group(&self) -> bool {
+        ![0, NOGROUP].contains(&self.gid)
+    }
+
     /// The account of this login name, or of this number.
     ///
     /// # Errors

@@ -240,6 +240,27 @@ pub fn own_directory(path: &Path, owner: &Account) -> Result<(), Error> {
     Ok(())
 }
 
+/// Lets `owner`'s group through the directory at `path` to what it can name in there
+/// (mode 0710), and not list it. For the folder of the control socket, by root, after
+/// [`own_directory`].
+///
+/// # Errors
+/// [`Error::WrongKind`] where `path` is no directory of `owner`'s, [`Error::Call`] for the
+/// kernel's refusals.
+pub fn let_group_through(path: &Path, owner: &Account) -> Result<(), Error> {
+    let failed = |errno: Errno| Error::call(format!("prepare {}", path.display()), errno);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
+    let stat = rustix::fs::fstat(&directory).map_err(failed)?;
+    if stat.st_uid != owner.uid || stat.st_gid != owner.gid {
+        return Err(Error::WrongKind {
+            path: path.to_owned(),
+            wanted: "directory of the user that Ringwall becomes",
+        });
+    }
+    rustix::fs::fchmod(&directory, Mode::RWXU | Mode::XGRP).map_err(failed)
+}
+
 fn give(what: impl AsFd, owner: &Account) -> Result<(), Errno> {
     rustix::fs::fchown(
         what,

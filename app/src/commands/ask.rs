@@ -430,7 +430,7 @@ pub fn disallow(socket: &Path, value: &str, out: &mut Out) -> Result<(), Error> 
 pub fn seconds(span: &str) -> Result<u64, Error> {
     match vocab::time::parse_duration(span) {
         Some(time) if time.as_secs() > 0 => Ok(time.as_secs()),
-        _ => Err(Error::Operator(format!(
+        _ => Err(Error::Usage(format!(
             "'{span}' is not a span of at least a second. Write it as 30m, 4h or 7d."
         ))),
     }

@@ -65,7 +65,8 @@ fn unreachable_socket(socket: &Path, error: &std::io::Error) -> Error {
              or name its configuration with --config."
         ),
         std::io::ErrorKind::PermissionDenied => format!(
-            "The control socket {socket} is not open to you. Use sudo, or become a member of its group."
+            "The control socket {socket} is not open to you. Use sudo, or, as a member of its group, \
+             sg GROUP -c 'ringwall …'."
         ),
         std::io::ErrorKind::ConnectionRefused => format!(
             "Nobody listens on {socket}: the instance that made it is gone. Start it again with 'ringwall up'."

@@ -137,9 +137,11 @@ async fn converse(stream: UnixStream, oracle: Arc<dyn Oracle>, serves: Served) -
     let mut reader = BufReader::new(read.take(limit));
     let said = tokio::time::timeout(SILENCE, reader.read_until(b'\n', &mut line)).await?;
     let answer = match said {
-        _ if !serves.welcomes(credentials.uid(), credentials.gid()) => {
-            Answer::Error("This control socket does not serve you. Use sudo.".to_owned())
-        }
+        _ if !serves.welcomes(credentials.uid(), credentials.gid()) => Answer::Error(
+            "This control socket does not serve you. Use sudo, or, as a member of its group, \
+                 sg GROUP -c 'ringwall …'."
+                .to_owned(),
+        ),
         Ok(_) => {
             reply(
                 &line,
@@ -163,15 +165,20 @@ async fn converse(stream: UnixStream, oracle: Arc<dyn Oracle>, serves: Served) -
 struct Served {
     /// The user that Ringwall runs as.
     owner: u32,
-    /// The socket file's group, unless it is root's.
+    /// The socket file's group, unless it is one of [`Self::TELL_NOTHING`].
     group: u32,
 }
 
 impl Served {
+    /// Root's group, and Debian's `nogroup`, which unrelated services share.
+    const TELL_NOTHING: [u32; 2] = [0, 65534];
+
     /// Whether a caller with these credentials is served. The group counts as the
     /// caller's own one (`sg GROUP`), since the kernel names no other.
     fn welcomes(self, uid: u32, gid: u32) -> bool {
-        uid == 0 || uid == self.owner || gid == self.group && self.group != 0
+        uid == 0
+            || uid == self.owner
+            || gid == self.group && !Self::TELL_NOTHING.contains(&self.group)
     }
 }
 
@@ -248,5 +255,13 @@ mod tests {
         }
         let root = Served { owner: 0, group: 0 };
         assert!(!root.welcomes(5, 0), "DENY root's group is nobody's way in");
+        let nobody = Served {
+            owner: 65_534,
+            group: 65_534,
+        };
+        assert!(
+            !nobody.welcomes(42, 65_534),
+            "DENY nogroup is many services'"
+        );
     }
 }

@@ -154,6 +154,9 @@ fn confine(config: &Config, arguments: &Arguments, started: host::Start) -> Resu
             })?;
         }
     }
+    if let Some(account) = &account {
+        admit_group(config, account)?;
+    }
     let reach = Reach {
         read: readable(config, arguments),
         write,
@@ -174,6 +177,23 @@ fn confine(config: &Config, arguments: &Arguments, started: host::Start) -> Resu
         access,
         confinement: Some(confinement),
         labels: Labels::default(),
+    })
+}
+
+/// The control socket's group must get as far as the socket, unless that lies among what is
+/// nobody else's business.
+fn admit_group(config: &Config, account: &host::Account) -> Result<(), Error> {
+    let Some(folder) = parent(&config.control.socket) else {
+        return Ok(());
+    };
+    let private = private(config).any(|other| other == folder);
+    if private || !account.has_telling_group() {
+        return Ok(());
+    }
+    host::let_group_through(&folder, account).map_err(|error| {
+        Error::Operator(format!(
+            "Cannot let the control socket's group through: {error}."
+        ))
     })
 }
 
@@ -201,14 +221,22 @@ fn readable(config: &Config, arguments: &Arguments) -> Vec<PathBuf> {
     paths
 }
 
+/// The folders of state and of the access log.
+fn private(config: &Config) -> impl Iterator<Item = PathBuf> {
+    let log = config
+        .edge
+        .access_log
+        .as_ref()
+        .and_then(|log| match &log.target {
+            LogTarget::File(path) => parent(path),
+            LogTarget::Stdout => None,
+        });
+    [config.state.directory.clone()].into_iter().chain(log)
+}
+
 fn writable(config: &Config) -> Vec<PathBuf> {
-    let mut folders = vec![config.state.directory.clone()];
+    let mut folders: Vec<PathBuf> = private(config).collect();
     folders.extend(parent(&config.control.socket));
-    if let Some(log) = &config.edge.access_log
-        && let LogTarget::File(path) = &log.target
-    {
-        folders.extend(parent(path));
-    }
     folders.sort();
     folders.dedup();
     folders

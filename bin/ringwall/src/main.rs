@@ -150,7 +150,7 @@ fn report(error: &Error) {
                 eprintln!("{report:?}");
             }
         }
-        Error::Operator(sentence) => eprintln!("ringwall: {sentence}"),
+        Error::Operator(sentence) | Error::Usage(sentence) => eprintln!("ringwall: {sentence}"),
         Error::Findings => {}
     }
 }

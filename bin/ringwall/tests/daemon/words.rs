@@ -69,8 +69,16 @@ fn pause_enforces_nothing_at_once_and_resume_enforces_again() {
         matches!(get_from([127, 0, 4, 1], instance.edge, "x").0, 0 | 403),
         "DENY"
     );
-    let said = instance.refuse(&["pause", "soon"]);
-    assert!(said.contains("30m"), "{said}");
+    for wrong in [
+        &["pause", "soon"][..],
+        &["decision", "add", "127.0.4.1", "--for", "5x"],
+        &["allowlist", "add", "127.0.4.1", "--for", "0s"],
+    ] {
+        let output = instance.run(wrong);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("30m"), "{wrong:?}: {said}");
+        assert_eq!(output.status.code(), Some(64), "{wrong:?} is bad usage");
+    }
 }
 
 #[test]
