@@ -11,7 +11,9 @@
 
 mod bad_input;
 mod behind;
+mod callers;
 mod certificates;
+mod figures;
 mod instance;
 mod logged_in;
 mod slips;
