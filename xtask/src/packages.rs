@@ -70,6 +70,11 @@ const PACKAGES: &[Package] = &[
     ),
     tool("nftables", "nft", "what the kernel enforces"),
     tool(
+        "systemd",
+        "systemd-analyze",
+        "reads the guide's unit as an operator's machine would",
+    ),
+    tool(
         "nginx-light",
         "nginx",
         "a peer to compare with, and its logs",

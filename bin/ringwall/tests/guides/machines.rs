@@ -1,5 +1,5 @@
 //! The machines of a guide: network namespaces on one bridge. The server has a mount
-//! namespace too, so that a guide may write below `/etc/ringwall` and install into
+//! namespace too, so that a guide may write below `/etc` and install into
 //! `/usr/local/bin` while the machine that runs the test keeps its own.
 
 use std::collections::HashMap;
@@ -15,12 +15,11 @@ const OTHERS: [(&str, &str); 3] = [
     ("attacker2", "198.51.100.9"),
     ("visitor", "192.0.2.50"),
 ];
-/// Folders of the server that a guide may change; each is empty and goes with the server.
-/// The last is where the reader stands: one that only root may look into.
-const OWN: [&str; 7] = [
-    "/etc/ringwall",
-    "/etc/systemd/system",
-    "/run/ringwall",
+/// Folders of the server that a guide may change, besides a copy of `/etc`; each is empty
+/// and goes with the server. The last is where the reader stands: one that only root may
+/// look into.
+const OWN: [&str; 5] = [
+    "/run",
     "/srv/app",
     "/usr/local/bin",
     "/var/lib",
@@ -78,6 +77,11 @@ impl Machines {
         for path in OWN {
             self.on_server(&format!("mount -t tmpfs tmpfs {path}"));
         }
+        let etc = self.folder.0.join("etc").display().to_string();
+        self.on_server(&format!(
+            "mkdir {etc} && mount -t tmpfs tmpfs {etc} && cp -a /etc/. {etc}/ && mount --bind {etc} /etc && \
+             rm -rf /etc/ringwall && mkdir -p /etc/systemd/system"
+        ));
         self.on_server(&format!(
             "chmod 700 /srv/guide && mkdir -p /var/lib/nginx /srv/guide/target/release && cp {RINGWALL} /srv/guide/target/release/ && \
              echo '<h1>The shop</h1>' > /srv/app/index.html"

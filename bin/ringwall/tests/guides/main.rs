@@ -34,7 +34,16 @@ use transcript::{Step, steps};
 #[test]
 fn every_command_of_the_start_guide_does_what_the_guide_says() {
     let tools = [
-        "ip", "nsenter", "unshare", "curl", "python3", "openssl", "nginx", "nft", "ss",
+        "ip",
+        "nsenter",
+        "unshare",
+        "curl",
+        "python3",
+        "openssl",
+        "nginx",
+        "nft",
+        "ss",
+        "systemd-analyze",
     ];
     let missing = missing(&tools);
     if !missing.is_empty() || !support::is_root() {
