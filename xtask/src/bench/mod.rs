@@ -156,7 +156,7 @@ fn edge(rest: &[String]) -> Result<bool> {
     if arguments.quick || arguments.dry || arguments.binary.is_some() {
         println!("Nothing was written to bench/RESULTS.md.");
     } else {
-        report::write(&root().join("bench/RESULTS.md"), &text)?;
+        report::write(&root().join("bench/RESULTS.md"), report::EDGE, &text)?;
     }
     Ok(true)
 }

@@ -16,8 +16,9 @@ use super::rounds::Row;
 use super::steady::Steady;
 use crate::run::root;
 
-/// What is between these is written by the benchmark.
-const BEGIN: &str = "<!-- figures of 'cargo xtask bench edge' -->\n";
+/// What is between one of these and [`END`] is written by that benchmark.
+pub(super) const EDGE: &str = "<!-- figures of 'cargo xtask bench edge' -->\n";
+pub(super) const FIELD: &str = "<!-- figures of 'cargo xtask bench field' -->\n";
 const END: &str = "<!-- end of figures -->\n";
 
 /// How busy the machine was, as the kernel puts it.
@@ -297,9 +298,9 @@ fn reactions(out: &mut String, measured: &Measured) -> Result<()> {
 }
 
 /// Puts the figures into the file, leaving what people wrote around them.
-pub(super) fn write(file: &Path, figures: &str) -> Result<()> {
+pub(super) fn write(file: &Path, begin: &str, figures: &str) -> Result<()> {
     let old = fs::read_to_string(file).unwrap_or_default();
-    let new = replaced(&old, figures);
+    let new = replaced(&old, begin, figures);
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder).with_context(|| format!("Cannot make {}.", folder.display()))?;
     }
@@ -308,13 +309,13 @@ pub(super) fn write(file: &Path, figures: &str) -> Result<()> {
     Ok(())
 }
 
-fn replaced(old: &str, figures: &str) -> String {
-    let (before, after) = match (old.split_once(BEGIN), old.split_once(END)) {
+fn replaced(old: &str, begin: &str, figures: &str) -> String {
+    let (before, after) = match (old.split_once(begin), old.split_once(END)) {
         (Some((before, _)), Some((_, after))) => (before.to_owned(), after),
-        _ if old.is_empty() => ("# Benchmarks\n\n## The edge\n\n".to_owned(), ""),
+        _ if old.is_empty() => (String::new(), ""),
         _ => (format!("{}\n\n", old.trim_end()), ""),
     };
-    format!("{before}{BEGIN}\n{figures}{END}{after}")
+    format!("{before}{begin}\n{figures}{END}{after}")
 }
 
 pub(super) fn field(file: &str, key: &str) -> String {
@@ -376,12 +377,14 @@ mod tests {
 
     #[test]
     fn figures_replace_figures_and_nothing_else() {
-        let first = replaced("", "one\n");
-        assert!(first.contains("one\n") && first.starts_with("# Benchmarks"));
-        let edited = format!("{}by hand\n", first.replace("# Benchmarks", "# Ours"));
-        let second = replaced(&edited, "two\n");
-        assert!(second.contains("two\n") && !second.contains("one\n"));
-        assert!(second.starts_with("# Ours") && second.ends_with("by hand\n"));
-        assert!(replaced("# Other\n", "one\n").starts_with("# Other\n\n"));
+        for begin in [EDGE, FIELD] {
+            let first = replaced("", begin, "one\n");
+            assert!(first.contains("one\n") && first.starts_with(begin));
+            let edited = format!("# Ours\n{first}by hand\n");
+            let second = replaced(&edited, begin, "two\n");
+            assert!(second.contains("two\n") && !second.contains("one\n"));
+            assert!(second.starts_with("# Ours\n") && second.ends_with("by hand\n"));
+            assert!(replaced("# Other\n", begin, "one\n").starts_with("# Other\n\n"));
+        }
     }
 }
