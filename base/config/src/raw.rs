@@ -53,9 +53,10 @@ pub struct Edge {
     /// `tls`, the ports 443 and 8443 speak TLS and all others plain HTTP. The default is loopback on a
     /// port that needs no privilege: nothing is opened to the network unasked.
     pub listen: Vec<Listen>,
-    /// Addresses or ranges of the proxies before us, whose `Forwarded` and
-    /// `X-Forwarded-For` are believed. Empty, since whoever is believed here chooses
-    /// the address that we judge.
+    /// Addresses or ranges of the proxies before us, whose word on the client's address is
+    /// believed: `Forwarded`, `X-Forwarded-For`, the header that `client_header` names, and
+    /// the PROXY protocol where a listener has it. Empty, since whoever is believed here
+    /// chooses the address that we judge.
     pub trusted_proxies: Vec<String>,
     /// Which header of a trusted proxy names the client: `X-Forwarded-For`, `Forwarded`,
     /// or one that holds a single address, such as `CF-Connecting-IP`. Left out: whichever
@@ -95,7 +96,7 @@ impl Default for Edge {
 pub enum Listen {
     /// `address:port`; TLS on the ports 443 and 8443.
     Address(String),
-    /// An address with TLS said outright.
+    /// An address with TLS or the PROXY protocol said outright.
     Marked(MarkedListen),
 }
 
@@ -166,8 +167,10 @@ pub struct Limits {
     /// Bytes of a request body; 0 for no bound, the default, since bodies are streamed
     /// and never held, and since uploads are what many services are for.
     pub body_bytes: u64,
-    /// Connections in total, 16 to 1000000. 20000 take well under 200 MB. Where the limit
-    /// on open files allows fewer, fewer are held, and `ringwall status` says so.
+    /// Connections in total, 16 to 1000000. 20000 idle ones in plain
+    /// HTTP take well under 200 MB; in TLS, and while they are busy, they take several times
+    /// as much (bench/RESULTS.md). Of four open files three are for clients; where their
+    /// limit allows fewer connections, fewer are held, and `ringwall status` says so.
     #[schemars(range(min = 16, max = 1_000_000))]
     pub connections: u64,
     /// Connections of one address (of one /64 in IPv6), 1 to 1000000. A browser opens
@@ -185,14 +188,14 @@ pub struct Limits {
     /// twelve each.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub new_connection_burst: u64,
-    /// Requests a second of one address (of one /64 in IPv6), sustained; 0 for no
-    /// limit. 200: thirty people behind one address who all open galleries stay below;
-    /// what an application cannot bear is for the rules that know its pages.
+    /// Requests a second of one address (of one /64 in IPv6), sustained, counted for each
+    /// site by itself; 0 for no limit. A site without a `mode` only watches it for
+    /// `detection.learn`. 200: thirty people behind one address who all open galleries stay
+    /// below; what an application cannot bear is for the rules that know its pages.
     #[schemars(range(max = 1_000_000))]
     pub requests_per_second: u64,
     /// How many requests an address may be ahead of that rate, 1 to 1000000. 3000:
-    /// a gallery asks for hundreds of thumbnails at once, and an office opens several;
-    /// thirty people were seen to make 3,500 requests in 28 seconds.
+    /// a gallery asks for hundreds of thumbnails at once, and an office opens several.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub request_burst: u64,
 }
@@ -242,7 +245,8 @@ impl Default for AccessLog {
 pub enum Format {
     /// One JSON object a line: nothing in it can be mistaken for a second line.
     Json,
-    /// The combined format of nginx and Apache, for the tools that read it.
+    /// The combined format of nginx and Apache, for the tools that read it. Each line goes
+    /// on with ` id=… verdict=… upstream=…`, which they pass over.
     Combined,
 }
 
@@ -255,8 +259,9 @@ pub struct Site {
     pub host: Vec<String>,
     /// The path prefix, matched at whole segments. `/`, which is every path.
     pub path: String,
-    /// Upstreams as `http://host:port`. Required. `https://` upstreams are not
-    /// supported yet and are refused rather than spoken to in the clear.
+    /// Upstreams as `http://host:port`. Required. Names are resolved at the start and at
+    /// each reload, and at no other time. `https://` upstreams are not supported yet and are
+    /// refused rather than spoken to in the clear.
     pub to: Vec<String>,
     /// What is enforced. Left out: unambiguous attacks are refused from the first
     /// minute, volume rules only watch for `detection.learn`, so that a new site is
@@ -408,7 +413,8 @@ pub struct Book {
     /// Who is never barred, whatever asks for it: addresses, ranges, host names
     /// (resolved again and again, the last good answer kept), `lan`, `vpn`, `wan`
     /// (our own public address). All three by default, so that nobody locks
-    /// themselves out.
+    /// themselves out. Orders by hand are held to it, too. While `lan` is among them,
+    /// detection bars no local, VPN or carrier-NAT address at all, named here or not.
     pub never_ban: Vec<String>,
     /// Allowlist entries, one `[[book.allow]]` each.
     pub allow: Vec<Allow>,
@@ -547,7 +553,10 @@ pub struct State {
 #[serde(default, deny_unknown_fields)]
 pub struct Control {
     /// The socket. Left out: `/run/ringwall/control.sock` for root, else
-    /// `control.sock` in the state directory.
+    /// `control.sock` in the state directory. Besides root and the user that Ringwall
+    /// becomes, it serves whoever's own group is that user's, unless that is `nogroup`.
+    /// Started as root, Ringwall gives the folder it lies in to that user, closed to all
+    /// others: let it be one of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket: Option<String>,
 }
