@@ -79,6 +79,19 @@ fn text(daemon: &Daemon) -> String {
     );
     page.gauge("edge_connections_idle", "Of those, idle", stats.idle);
     page.gauge("edge_tunnels_open", "Of those, tunnels", stats.tunnels);
+    page.gauge(
+        "edge_tasks",
+        "Tasks of the edge's cores, a second old; one for each connection",
+        stats.tasks,
+    );
+    let control = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
+    page.gauge(
+        "control_tasks",
+        "Tasks beside the edge, the one that answers this among them",
+        control as u64,
+    );
     page.count(
         "edge_connections_total",
         "Client connections accepted",

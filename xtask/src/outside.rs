@@ -7,7 +7,7 @@
 use anyhow::{Result, bail};
 
 use crate::fuzz;
-use crate::run::{cargo, find, succeeds};
+use crate::run::{cargo, find, root, succeeds};
 
 /// One suite.
 struct Suite {
@@ -133,12 +133,20 @@ fn nextest(filter: &str, thorough: &[(&str, &str)]) -> Result<bool> {
     succeeds(&mut command)
 }
 
-/// Runs the soak for so long.
+/// Runs the soak for so long. What was measured goes to `bench/SOAK.md`; of a run that is
+/// not given in hours, to the target folder.
 fn soak(length: &str) -> Result<bool> {
+    let report = if length.ends_with('h') {
+        root().join("bench/SOAK.md")
+    } else {
+        let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        root().join(target).join("SOAK.md")
+    };
     let mut command = cargo();
     command
         .env("RINGWALL_TEST_ALL", "1")
         .env("RINGWALL_SOAK", length)
+        .env("RINGWALL_SOAK_REPORT", &report)
         .args([
             "test",
             "-p",
@@ -148,5 +156,7 @@ fn soak(length: &str) -> Result<bool> {
             "--",
             "--nocapture",
         ]);
-    succeeds(&mut command)
+    let passed = succeeds(&mut command)?;
+    println!("What was measured is in {}.", report.display());
+    Ok(passed)
 }

@@ -371,6 +371,10 @@ impl Sweep {
         let (idle, tunnels, _) = core.registry.census();
         core.counters.idle.set(idle);
         core.counters.tunnels.set(tunnels);
+        let alive = tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks();
+        core.counters.tasks.set(alive as u64);
         self.publish_arrivals(core, plan, tick);
     }
 }

@@ -50,6 +50,8 @@ counters! {
     idle,
     /// Gauge: of those, tunnels.
     tunnels,
+    /// Gauge: tasks that the cores' runtimes hold.
+    tasks,
     /// Failed accepts (descriptors exhausted and the like).
     accept_errors,
     /// Connections closed at once for a cap.

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::network::{EDGE, Network, inside};
 use crate::support::{Folder, RINGWALL, Running, json_lines, ringwall, signal, wait_for};
@@ -22,6 +22,41 @@ pub struct Ground {
     folder: Folder,
     socket: PathBuf,
     process: u32,
+    helper: u32,
+    outages: Outages,
+}
+
+/// How often the site was away, and for how long.
+#[derive(Clone, Debug, Default)]
+pub struct Outages {
+    pub number: u64,
+    /// All of them together, from before its end until it answered again.
+    pub took: Duration,
+    /// A second that began after the last one was over, as the log writes times.
+    pub over: String,
+    /// How far into the run that was.
+    pub over_at: Duration,
+}
+
+impl Outages {
+    /// How many requests may have met them, of somebody who asks so often a second: what
+    /// falls into them, a second's worth for each that was held up, and what was under way.
+    pub fn reach(&self, rate: u64) -> u64 {
+        let millis = u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX);
+        (millis + self.number * 1000) * rate / 1000 + self.number * WRK_CONNECTIONS
+    }
+}
+
+/// The lines of some clients.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lines {
+    pub all: u64,
+    /// Answers with status 200.
+    pub good: u64,
+    /// Of these, the ones after the last outage.
+    pub good_at_last: u64,
+    /// Answers with status 500 and above.
+    pub failed: u64,
 }
 
 /// The access log, counted.
@@ -32,9 +67,9 @@ pub struct Log {
     pub passed: u64,
     /// Lines of requests that the book, a limit or the lack of a site refused.
     pub spared: u64,
-    pub visitors: u64,
-    pub attackers: u64,
-    pub wrk: u64,
+    pub visitors: Lines,
+    pub attackers: Lines,
+    pub wrk: Lines,
 }
 
 fn configuration(folder: &Folder, burst: u64) -> String {
@@ -66,18 +101,12 @@ impl Ground {
             .stderr(errors);
         let ringwall_process = Running::start(&mut up);
         let socket = folder.0.join("run/control.sock");
-        let process = wait_for(
+        let (process, helper) = wait_for(
             "the control socket to answer",
             Duration::from_secs(30),
-            || {
-                let output = ringwall(&socket, &["--json", "status"]);
-                let text = String::from_utf8_lossy(&output.stdout).into_owned();
-                let value: serde_json::Value = serde_json::from_str(&text).ok()?;
-                value["pid"]
-                    .as_u64()
-                    .and_then(|pid| u32::try_from(pid).ok())
-            },
+            || processes(&socket),
         );
+        wait_for_site(&network);
         Self {
             ringwall: ringwall_process,
             site: Some(site),
@@ -85,6 +114,8 @@ impl Ground {
             folder,
             socket,
             process,
+            helper,
+            outages: Outages::default(),
         }
     }
 
@@ -97,13 +128,22 @@ impl Ground {
         self.process
     }
 
+    /// The one that kept root.
+    pub fn helper(&self) -> u32 {
+        self.helper
+    }
+
+    pub fn outages(&self) -> &Outages {
+        &self.outages
+    }
+
     /// Visitors or attackers from these addresses, out of one namespace.
     pub fn strangers(
         &mut self,
         what: &str,
         first: u8,
         length: Duration,
-        rate: f64,
+        rate: u64,
         addresses: Range<u8>,
     ) -> Child {
         let namespace = self.network.stranger(first);
@@ -213,9 +253,16 @@ impl Ground {
         }
     }
 
-    pub fn restart_site(&mut self) {
+    /// Ends the site and starts it again; `start` is when the run began.
+    pub fn restart_site(&mut self, start: Instant) {
+        let began = Instant::now();
         drop(self.site.take());
         self.site = Some(site(&self.network, &self.folder));
+        wait_for_site(&self.network);
+        self.outages.number += 1;
+        self.outages.took += began.elapsed();
+        self.outages.over = said("date", &["-u", "-d", "+1 second", "+%Y-%m-%dT%H:%M:%SZ"]);
+        self.outages.over_at = start.elapsed() + Duration::from_secs(1);
     }
 
     /// The access log, once its last line is written.
@@ -229,25 +276,7 @@ impl Ground {
             let line = line.expect("a line");
             let value: serde_json::Value =
                 serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-            log.lines += 1;
-            log.passed += u64::from(!value["upstream_us"].is_null());
-            let verdict = value["verdict"].as_str().unwrap_or_default();
-            let of_these = ["book.", "limit.", "route."]
-                .iter()
-                .any(|part| verdict.starts_with(part));
-            log.spared += u64::from(of_these && value["upstream_us"].is_null());
-            let client = value["client"].as_str().unwrap_or_default();
-            let last = client
-                .rsplit('.')
-                .next()
-                .and_then(|last| last.parse().ok())
-                .unwrap_or(0_u8);
-            match last {
-                30..40 => log.visitors += 1,
-                100..180 => log.attackers += 1,
-                22 => log.wrk += 1,
-                _ => {}
-            }
+            log.add(&value, &self.outages.over);
         }
         log
     }
@@ -282,6 +311,66 @@ impl Ground {
             .terminate(Duration::from_secs(40))
             .is_some_and(|status| status.success())
     }
+}
+
+impl Log {
+    fn add(&mut self, line: &serde_json::Value, over: &str) {
+        self.lines += 1;
+        let asked = !line["upstream_us"].is_null();
+        self.passed += u64::from(asked);
+        let verdict = line["verdict"].as_str().unwrap_or_default();
+        let of_these = ["book.", "limit.", "route."]
+            .iter()
+            .any(|part| verdict.starts_with(part));
+        self.spared += u64::from(of_these && !asked);
+        let client = line["client"].as_str().unwrap_or_default();
+        let last = client.rsplit('.').next().and_then(|last| last.parse().ok());
+        let lines = match last.unwrap_or(0_u8) {
+            30..40 => &mut self.visitors,
+            100..180 => &mut self.attackers,
+            22 => &mut self.wrk,
+            _ => return,
+        };
+        let status = line["status"].as_u64().unwrap_or(0);
+        let late = line["time"].as_str().unwrap_or_default() >= over;
+        lines.all += 1;
+        lines.good += u64::from(status == 200);
+        lines.good_at_last += u64::from(status == 200 && late);
+        lines.failed += u64::from(status >= 500);
+    }
+}
+
+/// The process that faces the network and the one that kept root, once both are there.
+fn processes(socket: &std::path::Path) -> Option<(u32, u32)> {
+    let output = ringwall(socket, &["--json", "status"]);
+    let value: serde_json::Value =
+        serde_json::from_str(&String::from_utf8_lossy(&output.stdout)).ok()?;
+    let process = u32::try_from(value["pid"].as_u64()?).ok()?;
+    let status = ringwall(socket, &["status"]);
+    let text = String::from_utf8_lossy(&status.stdout).into_owned();
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let after = words.split("helper runs as process ").nth(1)?;
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    Some((process, digits.parse().ok()?))
+}
+
+/// Waits until the site answers whoever asks it directly.
+fn wait_for_site(network: &Network) {
+    wait_for("the site to answer", Duration::from_secs(20), || {
+        let status = inside(&network.edge(), "curl")
+            .args(["-s", "-o", "/dev/null", "-m", "2", "http://127.0.0.1:3000/"])
+            .status();
+        status.is_ok_and(|status| status.success()).then_some(())
+    });
+}
+
+/// What a program prints.
+pub fn said(program: &str, words: &[&str]) -> String {
+    let output = Command::new(program).args(words).output();
+    output.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
 }
 
 fn site(network: &Network, folder: &Folder) -> Running {

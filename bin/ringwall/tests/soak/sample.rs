@@ -17,25 +17,44 @@ pub struct Sample {
     pub descriptors: usize,
     /// Client connections.
     pub open: u64,
+    /// Tasks of all runtimes.
+    pub tasks: u64,
+    /// The same of the helper, which kept root.
+    pub helper_memory: i64,
+    pub helper_descriptors: usize,
 }
 
 impl Sample {
     pub fn of(ground: &Ground, at: Duration) -> Self {
-        let own = format!("/proc/{}", ground.process());
-        let status = std::fs::read_to_string(format!("{own}/status")).expect("the program lives");
-        let number = |key: &str| {
-            let line = status.lines().find(|line| line.starts_with(key));
-            let word = line.and_then(|line| line.split_whitespace().nth(1));
-            word.and_then(|word| word.parse().ok()).unwrap_or(0)
-        };
+        let (own, helper) = (ground.process(), ground.helper());
+        let metrics = Metrics::of(ground);
         Self {
             at,
-            memory: number("VmRSS:"),
-            threads: number("Threads:"),
-            descriptors: std::fs::read_dir(format!("{own}/fd")).map_or(0, Iterator::count),
-            open: Metrics::of(ground).of_name("edge_connections_open"),
+            memory: number(own, "VmRSS:"),
+            threads: number(own, "Threads:"),
+            descriptors: descriptors(own),
+            open: metrics.of_name("edge_connections_open"),
+            tasks: metrics.of_name("edge_tasks") + metrics.of_name("control_tasks"),
+            helper_memory: number(helper, "VmRSS:"),
+            helper_descriptors: descriptors(helper),
         }
     }
+}
+
+/// A figure of a process that is alive.
+fn number(process: u32, key: &str) -> i64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))
+        .unwrap_or_else(|error| panic!("process {process} is gone: {error}"));
+    let line = status.lines().find(|line| line.starts_with(key));
+    let word = line.and_then(|line| line.split_whitespace().nth(1));
+    word.and_then(|word| word.parse().ok())
+        .unwrap_or_else(|| panic!("process {process} has no {key} {status}"))
+}
+
+fn descriptors(process: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{process}/fd"))
+        .unwrap_or_else(|error| panic!("process {process}: {error}"))
+        .count()
 }
 
 /// The page at `/metrics`.
