@@ -97,8 +97,9 @@ struct Measured {
     calm: reaction::Reactions,
     half_loaded: reaction::Reactions,
     loaded: reaction::Reactions,
-    /// Alone, with a full book.
+    /// With a full book, alone and at half load.
     full: reaction::Reactions,
+    full_half_loaded: reaction::Reactions,
     crowdsec: Option<crowdsec::Watched>,
 }
 
@@ -214,6 +215,7 @@ fn measure(binary: &Path, scale: Scale) -> Result<Measured> {
         half: plain.half,
         steady: plain.steady,
         full: plain.full,
+        full_half_loaded: plain.full_half_loaded,
         tls,
         memory,
         memory_tls,
@@ -231,6 +233,7 @@ struct Plain {
     half: f64,
     steady: Vec<steady::Steady>,
     full: reaction::Reactions,
+    full_half_loaded: reaction::Reactions,
 }
 
 /// What every part of the run needs.
@@ -284,14 +287,17 @@ impl Stage<'_> {
         let calm = [nginx, haproxy, ringwall, full];
         let turn = (self.scale.rounds.min(9), 2);
         let steady = steady::run(&calm, &self.place.folder("steady")?, half, turn)?;
-        let full = reaction::provoke(full, 3, self.scale.sources)?;
-        println!("From the deciding request to the first refusal, full book: {full}");
+        let alone = reaction::provoke(full, 3, self.scale.sources)?;
+        println!("From the deciding request to the first refusal, full book: {alone}");
+        let full_half_loaded = self.half_loaded(full, half, 5)?;
+        println!("  at half load: {full_half_loaded}");
         Ok(Plain {
             rows,
             bans,
             half,
             steady,
-            full,
+            full: alone,
+            full_half_loaded,
         })
     }
 
@@ -322,11 +328,18 @@ impl Stage<'_> {
             speech.scheme()
         );
         let mut found = Vec::new();
-        for which in 0..3 {
-            let contender = match which {
-                0 => self.nginx(Work::Full, speech)?,
-                1 => self.haproxy(Work::Full, speech)?,
-                _ => self.ringwall("ringwall", Work::Spared, speech)?,
+        for which in 0..4 {
+            let contender = match (which, speech) {
+                (0, _) => self.nginx(Work::Full, speech)?,
+                (1, _) => self.haproxy(Work::Full, speech)?,
+                (2, _) => self.ringwall("ringwall", Work::Spared, speech)?,
+                (_, Speech::Plain) => {
+                    let full = self.ringwall("ringwall, full book", Work::Spared, speech)?;
+                    control::fill(&full.socket(), self.scale.bans, BANS_WITHIN)?;
+                    full
+                }
+                // What bans hold does not depend on how clients speak.
+                (_, Speech::Tls) => continue,
             };
             let memory = idle::hold(&contender, &self.place.chain(), (idle, active))?;
             println!("  {memory}");
@@ -341,12 +354,8 @@ impl Stage<'_> {
         let ringwall = self.ringwall("ringwall", Work::Spared, Speech::Plain)?;
         let calm = reaction::provoke(&ringwall, 1, self.scale.sources)?;
         println!("  alone: {calm}");
-        let mut steady = steady::load(&ringwall, half, 12)?.spawn()?;
-        std::thread::sleep(Duration::from_millis(500));
-        let half_loaded = reaction::provoke(&ringwall, 2, self.scale.sources)?;
+        let half_loaded = self.half_loaded(&ringwall, half, 2)?;
         println!("  at half load: {half_loaded}");
-        // Bounded by its duration; nothing it says is used.
-        let _done = steady.wait()?;
         let load = load::Load {
             connections: 32,
             seconds: 5,
@@ -357,6 +366,21 @@ impl Stage<'_> {
         busy.finish()?;
         println!("  under load: {loaded}");
         Ok([calm, half_loaded, loaded])
+    }
+
+    /// Reaction times while others ask at half the rate that is possible.
+    fn half_loaded(
+        &self,
+        contender: &Contender,
+        half: f64,
+        round: u8,
+    ) -> Result<reaction::Reactions> {
+        let mut steady = steady::load(contender, half, 12)?.spawn()?;
+        std::thread::sleep(Duration::from_millis(500));
+        let found = reaction::provoke(contender, round, self.scale.sources)?;
+        // Bounded by its duration; nothing it says is used.
+        let _done = steady.wait()?;
+        Ok(found)
     }
 
     /// nginx with crowdsec beside it.

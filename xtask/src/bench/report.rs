@@ -232,8 +232,11 @@ fn memory(out: &mut String, measured: &Measured) -> Result<()> {
         out,
         "### Memory: {idle} idle connections, then {active} busy ones beside them\n\n\
          Resident MiB of all processes of a proxy, everything on. Each idle connection has made one request. What \
-         the kernel holds for sockets is not counted for anybody.\n\n\
-         | proxy | before | idle | KiB a connection | busy |\n|---|---|---|---|---|"
+         the kernel holds for sockets is not counted for anybody. With Ringwall, wrk's address is on the never-ban list \
+         here, since a thousand busy connections of one address are over its limits: limits and bans do not reach them. \
+         The full book has {} bans.\n\n\
+         | proxy | before | idle | KiB a connection | busy |\n|---|---|---|---|---|",
+        measured.scale.bans
     )?;
     let plain = measured.memory.iter().map(|one| (one, ""));
     let tls = measured.memory_tls.iter().map(|one| (one, ", TLS"));
@@ -271,6 +274,7 @@ fn reactions(out: &mut String, measured: &Measured) -> Result<()> {
         ("alone", measured.calm),
         ("alone, full book", measured.full),
         ("at half load", measured.half_loaded),
+        ("at half load, full book", measured.full_half_loaded),
         ("under load", measured.loaded),
     ] {
         let Reactions {
