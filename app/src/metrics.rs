@@ -72,26 +72,7 @@ async fn answer(mut stream: TcpStream, daemon: &Daemon) -> std::io::Result<()> {
 fn text(daemon: &Daemon) -> String {
     let mut page = Page::default();
     let stats = daemon.stats();
-    page.gauge(
-        "edge_connections_open",
-        "Client connections open",
-        stats.open,
-    );
-    page.gauge("edge_connections_idle", "Of those, idle", stats.idle);
-    page.gauge("edge_tunnels_open", "Of those, tunnels", stats.tunnels);
-    page.gauge(
-        "edge_tasks",
-        "Tasks of the edge's cores, a second old; one for each connection",
-        stats.tasks,
-    );
-    let control = tokio::runtime::Handle::current()
-        .metrics()
-        .num_alive_tasks();
-    page.gauge(
-        "control_tasks",
-        "Tasks beside the edge, the one that answers this among them",
-        control as u64,
-    );
+    open(&stats, &mut page);
     page.count(
         "edge_connections_total",
         "Client connections accepted",
@@ -168,6 +149,30 @@ fn text(daemon: &Daemon) -> String {
     sessions(daemon, &mut page);
     decisions(daemon, &mut page);
     page.0
+}
+
+/// What there is at this moment.
+fn open(stats: &edge::Stats, page: &mut Page) {
+    page.gauge(
+        "edge_connections_open",
+        "Client connections open",
+        stats.open,
+    );
+    page.gauge("edge_connections_idle", "Of those, idle", stats.idle);
+    page.gauge("edge_tunnels_open", "Of those, tunnels", stats.tunnels);
+    page.gauge(
+        "edge_tasks",
+        "Tasks of the edge's cores, a second old; one for each connection",
+        stats.tasks,
+    );
+    let control = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
+    page.gauge(
+        "control_tasks",
+        "Tasks beside the edge, the one that answers this among them",
+        control as u64,
+    );
 }
 
 /// What upstreams taught about who is logged in.

@@ -162,6 +162,7 @@ fn a_shell_s_limit_on_open_files_does_not_let_slow_clients_lock_everybody_out() 
             Some(stream)
         })
         .collect();
+    assert!(slow.len() >= 150, "only {} came", slow.len());
     assert_eq!(
         ask([127, 0, 8, 9], edge, "/", "x"),
         200,
