@@ -6,12 +6,16 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A whole request as somebody behind a proxy read it.
+/// A request as somebody behind a proxy read it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Seen {
     pub(crate) method: String,
     pub(crate) target: String,
+    /// What came of it, without chunks' lines; nothing while chunks are incomplete.
     pub(crate) body: Vec<u8>,
+    /// Whether the body has come to its end. A reader that waits for more has taken
+    /// what follows for a part of the body.
+    pub(crate) complete: bool,
 }
 
 impl Seen {
@@ -39,9 +43,14 @@ impl Seen {
 impl std::fmt::Display for Seen {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let body = self.body.escape_ascii();
+        let waits = if self.complete {
+            ""
+        } else {
+            "… and waits for more"
+        };
         write!(
             out,
-            "{} {} {:?}",
+            "{} {} {:?}{waits}",
             self.method,
             self.target,
             body.to_string()
@@ -49,28 +58,67 @@ impl std::fmt::Display for Seen {
     }
 }
 
-/// What was read, by order of completion.
+/// What was read, in the order in which heads came.
 #[derive(Clone, Default)]
-pub(crate) struct Ear(Arc<Mutex<Vec<Seen>>>);
+pub(crate) struct Ear(Arc<Mutex<Heard>>);
+
+#[derive(Default)]
+struct Heard {
+    /// Each with its number, by which its connection finds it again.
+    seen: Vec<(u64, Seen)>,
+    next: u64,
+}
 
 impl Ear {
     pub(crate) fn take(&self) -> Vec<Seen> {
-        std::mem::take(&mut *self.0.lock().unwrap())
+        let seen = std::mem::take(&mut self.0.lock().unwrap().seen);
+        seen.into_iter().map(|(_, seen)| seen).collect()
     }
 
-    /// Drains whole requests from the front of `buffer`; how many.
-    fn hear(&self, buffer: &mut Vec<u8>) -> Vec<Seen> {
-        let mut heard = Vec::new();
-        while let Some((seen, used)) = next(buffer) {
-            buffer.drain(..used);
-            self.0.lock().unwrap().push(seen.clone());
-            heard.push(seen);
+    /// Takes in a head, or the rest of the one with this number; its number.
+    fn note(&self, open: Option<u64>, seen: &Seen) -> u64 {
+        let mut heard = self.0.lock().unwrap();
+        if let Some(open) = open {
+            // Once it was taken it is nobody's any more.
+            if let Some((_, old)) = heard.seen.iter_mut().find(|(number, _)| *number == open) {
+                *old = seen.clone();
+            }
+            return open;
         }
-        heard
+        heard.next += 1;
+        let number = heard.next;
+        heard.seen.push((number, seen.clone()));
+        number
     }
 }
 
-/// Reads one request; none while it is incomplete.
+/// One connection, as an ear hears it.
+#[derive(Default)]
+struct Line {
+    buffer: Vec<u8>,
+    /// The request that is incomplete.
+    open: Option<u64>,
+}
+
+impl Line {
+    /// Notes what came; the requests that are complete with it.
+    fn hear(&mut self, ear: &Ear, bytes: &[u8]) -> Vec<Seen> {
+        self.buffer.extend_from_slice(bytes);
+        let mut whole = Vec::new();
+        while let Some((seen, used)) = next(&self.buffer) {
+            let number = ear.note(self.open.take(), &seen);
+            if !seen.complete {
+                self.open = Some(number);
+                break;
+            }
+            self.buffer.drain(..used);
+            whole.push(seen);
+        }
+        whole
+    }
+}
+
+/// Reads one request, whole or as far as it came; none while its head is incomplete.
 fn next(bytes: &[u8]) -> Option<(Seen, usize)> {
     let end = crate::harness::find(bytes, b"\r\n\r\n")? + 4;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -86,15 +134,22 @@ fn next(bytes: &[u8]) -> Option<(Seen, usize)> {
             chunked |= value.to_ascii_lowercase().contains("chunked");
         }
     }
-    let (body, used) = if chunked {
-        chunks(bytes.get(end..)?)?
+    let rest = &bytes[end..];
+    let whole = if chunked {
+        chunks(rest)
     } else {
-        (bytes.get(end..end + length)?.to_vec(), length)
+        rest.get(..length).map(|body| (body.to_vec(), length))
     };
+    let complete = whole.is_some();
+    let (body, used) = whole.unwrap_or_else(|| match chunked {
+        true => (Vec::new(), 0),
+        false => (rest.to_vec(), rest.len()),
+    });
     let seen = Seen {
         method: method.to_owned(),
         target: target.to_owned(),
         body,
+        complete,
     };
     Some((seen, end + used))
 }
@@ -128,22 +183,21 @@ fn chunks(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
 /// A server that reads as above, answers every request and keeps what it read.
 pub(crate) fn recorder() -> (SocketAddr, Ear) {
     serve(|mut stream, ear| {
-        let (mut buffer, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
+        let (mut line, mut chunk) = (Line::default(), vec![0; 64 * 1024]);
         let mut continued = false;
         loop {
             let read = stream.read(&mut chunk)?;
             if read == 0 {
                 return Ok(());
             }
-            buffer.extend_from_slice(&chunk[..read]);
-            for seen in ear.hear(&mut buffer) {
+            for seen in line.hear(ear, &chunk[..read]) {
                 continued = false;
                 // A 2xx would turn CONNECT into a tunnel.
                 let status = if seen.method == "CONNECT" { 405 } else { 200 };
                 let answer = format!("HTTP/1.1 {status} Seen\r\nContent-Length: 0\r\n\r\n");
                 stream.write_all(answer.as_bytes())?;
             }
-            let waits = String::from_utf8_lossy(&buffer).to_ascii_lowercase();
+            let waits = String::from_utf8_lossy(&line.buffer).to_ascii_lowercase();
             if !continued && waits.contains("\r\nexpect: 100-continue") {
                 stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
                 continued = true;
@@ -161,14 +215,13 @@ pub(crate) fn tap(to: SocketAddr) -> (SocketAddr, Ear) {
             let _ended = io::copy(&mut back_from, &mut back_to);
             let _closed = back_to.shutdown(std::net::Shutdown::Both);
         });
-        let (mut buffer, mut chunk) = (Vec::new(), vec![0; 64 * 1024]);
+        let (mut line, mut chunk) = (Line::default(), vec![0; 64 * 1024]);
         loop {
             let read = near.read(&mut chunk)?;
             if read == 0 {
                 return far.shutdown(std::net::Shutdown::Write);
             }
-            buffer.extend_from_slice(&chunk[..read]);
-            ear.hear(&mut buffer);
+            line.hear(ear, &chunk[..read]);
             far.write_all(&chunk[..read])?;
         }
     })
