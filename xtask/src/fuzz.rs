@@ -62,8 +62,40 @@ fn host() -> Result<String> {
 fn names(program: &Path) -> Result<Vec<String>> {
     let output = Command::new(program).env("RINGWALL_FUZZ", "list").output();
     let output = output.context("Cannot run the fuzzers.")?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(text.lines().map(str::to_owned).collect())
+    let names = named(&String::from_utf8_lossy(&output.stdout));
+    if !output.status.success() || names.is_empty() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        bail!(
+            "The fuzzers do not say which targets there are ({}). {}",
+            output.status,
+            said.trim()
+        );
+    }
+    Ok(names)
+}
+
+/// One name a line.
+fn named(text: &str) -> Vec<String> {
+    let lines = text.lines().map(str::trim);
+    let names = lines.filter(|line| !line.is_empty());
+    names.map(str::to_owned).collect()
+}
+
+/// Whether the fuzzers are formatted and compile, without their instrumentation. They are
+/// no part of the workspace, so nothing else would tell.
+pub(crate) fn compiles() -> Result<bool> {
+    let folder = root().join("fuzz");
+    let mut format = cargo();
+    format.current_dir(&folder).args(["fmt", "--check"]);
+    let mut check = cargo();
+    check
+        .current_dir(&folder)
+        .env("CARGO_TARGET_DIR", root().join("target/fuzz"))
+        // Nothing is linked: libFuzzer itself need not be compiled for it.
+        .env("CUSTOM_LIBFUZZER_PATH", "/nowhere/libfuzzer.a")
+        .args(["check", "--locked"]);
+    let formatted = succeeds(&mut format)?;
+    Ok(succeeds(&mut check)? && formatted)
 }
 
 /// Runs one target on its seeds and on what earlier runs learnt.
@@ -106,4 +138,17 @@ fn one(program: &Path, target: &Path, name: &str, seconds: u64) -> Result<bool> 
         );
     }
     Ok(passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_lists_nothing_or_fails_is_no_set_of_fuzzers() {
+        for program in ["/bin/true", "/bin/false"] {
+            assert!(names(Path::new(program)).is_err(), "{program}");
+        }
+        assert_eq!(named("wire_request\n\n book \n"), ["wire_request", "book"]);
+    }
 }

@@ -22,7 +22,7 @@ struct Count {
 }
 
 /// What a test prints when it cannot run.
-const NOT_RUN: &str = "NOT RUN: ";
+pub(crate) const NOT_RUN: &str = "NOT RUN: ";
 
 /// Installs what is needed if wanted, then runs all tests; whether none failed.
 pub(crate) fn run(install: bool, rest: &[String]) -> Result<bool> {

@@ -87,7 +87,7 @@ pub(crate) fn needs_root() -> bool {
 pub(crate) fn unavailable(why: &str) {
     let all = std::env::var_os("RINGWALL_TEST_ALL").is_some_and(|value| value == "1");
     assert!(!all, "cannot run here: {why}");
-    println!("not run: {why}");
+    println!("NOT RUN: {why}");
 }
 
 /// A loopback address with a port that was free just now.

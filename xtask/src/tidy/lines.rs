@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::test::NOT_RUN;
+
 /// The longest source file: past that it has more than one idea.
 const LINES: usize = 800;
 
@@ -115,6 +117,13 @@ fn check_file(name: &str, text: &str) -> Vec<String> {
     }
     let pure =
         rust && PURE.iter().any(|room| name.starts_with(room)) && !name.ends_with("tests.rs");
+    // Both in one file: what reads the variable is what speaks when it is not set.
+    let skips = rust && text.contains("(\"RINGWALL_TEST_ALL\")") && !name.starts_with("xtask/");
+    if skips && !text.contains(&format!("\"{NOT_RUN}")) {
+        found.push(format!(
+            "{name} passes tests over without printing '{NOT_RUN}', by which they are counted."
+        ));
+    }
     let mut in_tests = false;
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
@@ -202,6 +211,10 @@ mod tests {
             ("app/src/a.rs", &ignored),
             ("app/Cargo.toml", "[package]\nname = \"app\"\n"),
             ("layers/gate/src/a.rs", "let now = Instant::now();"),
+            (
+                "app/tests/a.rs",
+                "var_os(\"RINGWALL_TEST_ALL\"); println!(\"not run: x\")",
+            ),
         ] {
             assert_eq!(check_file(name, text).len(), 1, "DENY {name} {text}");
         }
@@ -216,6 +229,10 @@ mod tests {
                 "#[cfg(test)]\nlet now = Instant::now();",
             ),
             ("app/Cargo.toml", "[package]\n[lints]\nworkspace = true\n"),
+            (
+                "app/tests/a.rs",
+                "var_os(\"RINGWALL_TEST_ALL\"); println!(\"NOT RUN: x\")",
+            ),
         ] {
             assert_eq!(check_file(name, text), [""; 0], "{name} {text}");
         }

@@ -143,5 +143,5 @@ pub(crate) fn behind_mount(script: &str, test: &str) {
 pub(crate) fn unavailable(why: &str) {
     let all = std::env::var_os("RINGWALL_TEST_ALL").is_some_and(|value| value == "1");
     assert!(!all, "cannot run here: {why}");
-    eprintln!("not run: {why}");
+    println!("NOT RUN: {why}");
 }

@@ -19,8 +19,8 @@ pub(crate) fn shared(below: &str) -> Option<PathBuf> {
         "all tests are demanded, and {} is not here",
         folder.display()
     );
-    eprintln!(
-        "not run: {} is not here; set RINGWALL_SHARED",
+    println!(
+        "NOT RUN: {} is not here; set RINGWALL_SHARED",
         folder.display()
     );
     None
