@@ -329,10 +329,7 @@ impl Sweep {
     fn publish_arrivals(&mut self, core: &Core, plan: Arc<Plan>, tick: u32) {
         let mut arrivals = core.arrivals.borrow_mut();
         arrivals.turn(tick);
-        let believes = |old: &Arc<Plan>| {
-            old.trusted == plan.trusted && old.client_header == plan.client_header
-        };
-        if !self.plan.as_ref().is_none_or(believes) {
+        if !self.plan.as_ref().is_none_or(|old| plan.believes_as(old)) {
             *arrivals = crate::arrivals::Table::since(tick);
         }
         self.plan = Some(plan);

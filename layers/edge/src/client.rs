@@ -25,7 +25,8 @@ const MOST_HOPS: usize = 32;
 ///
 /// A stranger can add a header, but cannot take away one that the proxy writes: a
 /// request that has one of them without the other proves that the other is not the
-/// proxy's habit. Each fact is learnt once and kept until the next reload.
+/// proxy's habit. Each fact is learnt once and kept until other proxies are trusted, or
+/// another header is.
 #[derive(Debug, Default)]
 pub(crate) struct Habit {
     no_list: AtomicBool,
@@ -77,6 +78,17 @@ pub(crate) fn behind_proxy(peer: IpAddr, headers: Headers<'_>, plan: &Plan) -> O
                 },
             }
         }
+    }
+}
+
+/// Whether a request says who its client is, believed or not, where that is looked for.
+pub(crate) fn is_claimed(headers: Headers<'_>, plan: &Plan) -> bool {
+    let has = |id| headers.first(id).is_some();
+    match &plan.client_header {
+        ClientHeader::XForwardedFor => has(HeaderId::XForwardedFor),
+        ClientHeader::Forwarded => has(HeaderId::Forwarded),
+        ClientHeader::Single(name) => headers.named(name.as_bytes()).next().is_some(),
+        ClientHeader::Either => has(HeaderId::XForwardedFor) || has(HeaderId::Forwarded),
     }
 }
 

@@ -136,6 +136,7 @@ fn decide(
     let facts = gate::Facts {
         site: &route.site.policy,
         client: story.client,
+        naming: story.naming,
         peer_is_proxy: visitor.proxied,
         method: request.method_bytes(),
         target: request.target(),

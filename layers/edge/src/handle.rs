@@ -243,7 +243,10 @@ impl EdgeHandle {
     /// # Errors
     /// When the snapshot is not usable; then the old one stays in force.
     pub fn reload(&self, snapshot: Snapshot) -> Result<(), EdgeError> {
-        self.shared.plan.store(Arc::new(Plan::new(snapshot)?));
+        let old = self.shared.plan.load_full();
+        self.shared
+            .plan
+            .store(Arc::new(Plan::after(&old, snapshot)?));
         Ok(())
     }
 

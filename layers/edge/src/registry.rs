@@ -116,6 +116,11 @@ impl Line {
         self.owner.get()
     }
 
+    /// Whether the owner, a load balancer, said that it speaks for itself.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone.get()
+    }
+
     pub(crate) fn proxied(&self) -> bool {
         self.proxied.get()
     }

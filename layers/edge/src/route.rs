@@ -23,7 +23,8 @@ pub(crate) struct Plan {
     pub(crate) enforces: bool,
     pub(crate) trusted: Vec<Cidr>,
     pub(crate) client_header: ClientHeader,
-    pub(crate) habit: crate::client::Habit,
+    /// Shared with the plans before it, as long as they believe the same.
+    pub(crate) habit: Arc<crate::client::Habit>,
     pub(crate) wire: wire::Limits,
     exact: HashMap<Vec<u8>, Prefixes>,
     below: HashMap<Vec<u8>, Prefixes>,
@@ -101,7 +102,7 @@ impl Plan {
             enforces: snapshot.sites.iter().any(enforces),
             trusted: snapshot.trusted_proxies,
             client_header: snapshot.client_header,
-            habit: crate::client::Habit::default(),
+            habit: Arc::default(),
             exact: HashMap::new(),
             below: HashMap::new(),
             any: Vec::new(),
@@ -132,6 +133,21 @@ impl Plan {
             list.sort_by_key(|route| core::cmp::Reverse(route.prefix.len()));
         }
         Ok(plan)
+    }
+
+    /// The same, with what was learnt of the proxies under `old`, if that believes the same:
+    /// a stranger must not be given another first request by each reload.
+    pub(crate) fn after(old: &Self, snapshot: Snapshot) -> Result<Self, EdgeError> {
+        let mut plan = Self::new(snapshot)?;
+        if plan.believes_as(old) {
+            plan.habit = Arc::clone(&old.habit);
+        }
+        Ok(plan)
+    }
+
+    /// Whether it believes the same header of the same proxies.
+    pub(crate) fn believes_as(&self, other: &Self) -> bool {
+        self.trusted == other.trusted && self.client_header == other.client_header
     }
 
     /// The configured header of one address, unless it is one that is written anyway.

@@ -19,6 +19,8 @@ pub(crate) struct Story<'a> {
     pub(crate) id: u64,
     pub(crate) started: Timestamp,
     pub(crate) client: ClientAddr,
+    /// How surely that is whom it comes from.
+    pub(crate) naming: gate::Naming,
     method: Cow<'a, str>,
     target: Cow<'a, str>,
     pub(crate) host: Cow<'a, str>,
@@ -51,10 +53,12 @@ impl<'a> Story<'a> {
         let host = request
             .host()
             .map_or(Cow::Borrowed(""), |host| host.normal());
+        let (client, naming) = client_of(visitor, headers);
         Self {
             id: visitor.core.request_id(),
             started: now(),
-            client: client_of(visitor, headers),
+            client,
+            naming,
             method: wire::text::logged(request.method_bytes()),
             target: wire::text::logged(request.target()),
             foreign: crate::blame::is_foreign(request, &host, visitor.proxied),
@@ -199,7 +203,7 @@ impl<'a> Story<'a> {
 }
 
 /// Whom the request comes from; noted, so that hidden addresses are seen to be hidden.
-fn client_of(visitor: &Visitor<'_>, headers: wire::Headers<'_>) -> ClientAddr {
+fn client_of(visitor: &Visitor<'_>, headers: wire::Headers<'_>) -> (ClientAddr, gate::Naming) {
     let owner = visitor.line.owner();
     let named = if visitor.proxied {
         crate::client::behind_proxy(owner, headers, visitor.plan)
@@ -219,5 +223,13 @@ fn client_of(visitor: &Visitor<'_>, headers: wire::Headers<'_>) -> ClientAddr {
             headers,
         },
     );
-    named.unwrap_or_else(|| ClientAddr::new(owner))
+    let naming = match named {
+        None if visitor.line.is_alone() => gate::Naming::Silent,
+        None if visitor.proxied && crate::client::is_claimed(headers, visitor.plan) => {
+            gate::Naming::Disputed
+        }
+        None if visitor.proxied => gate::Naming::Silent,
+        Some(_) | None => gate::Naming::Known,
+    };
+    (named.unwrap_or_else(|| ClientAddr::new(owner)), naming)
 }

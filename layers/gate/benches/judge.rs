@@ -189,6 +189,7 @@ fn judge(published: &Arc<Published>, four: &[IpAddr], six: &[IpAddr], now: Times
     let facts = |client| Facts {
         site: &site,
         client: ClientAddr::new(client),
+        naming: gate::Naming::Known,
         peer_is_proxy: false,
         method: b"GET",
         target: b"/",

@@ -18,8 +18,8 @@ use vocab::{ClientAddr, DecisionId, PeerAddr, RefusedBy, Timestamp, net::is_loca
 
 use crate::connections::TooMany;
 use crate::{
-    Admission, ConnectionTable, Facts, Observed, Pace, Rate, RateTable, Refusal, Rule, Sessions,
-    Settings, SitePolicy, Verdict, sanity,
+    Admission, ConnectionTable, Facts, Naming, Observed, Pace, Rate, RateTable, Refusal, Rule,
+    Sessions, Settings, SitePolicy, Verdict, sanity,
 };
 
 /// How many clients the tables hold: 512 KiB each, far more than a small host's visitors at once.
@@ -30,6 +30,10 @@ const NEW_CONNECTIONS: u64 = 1 << 32;
 const THROTTLED: u64 = 2 << 32;
 /// What sessions may do, added to a site's number: beside what strangers at the same address may.
 const SESSIONS: u64 = 3 << 32;
+
+/// What a trusted proxy names nobody for, added to a site's number.
+const SILENT: u64 = 4 << 32;
+const DISPUTED: u64 = 5 << 32;
 
 /// The rule by which a client has as many connections as it may.
 pub(crate) const OF_CLIENT: &str = "limit.connections";
@@ -319,7 +323,12 @@ impl Case<'_> {
         Link::NotMine
     }
 
+    /// A trusted proxy is never barred, so it stands as allowed; that says nothing of those whom
+    /// it did not name, and a stranger may have seen to it that he isn't.
     fn allowed(&mut self) -> Link {
+        if self.facts.naming != Naming::Known {
+            return Link::NotMine;
+        }
         match self.standing {
             Standing::Allowed => Link::Final(Verdict::Pass {
                 observed: Observed::default(),
@@ -363,11 +372,14 @@ impl Case<'_> {
         let Some(rate) = site.requests.or(self.settings.requests) else {
             return Link::NotMine;
         };
-        // Whoever is logged in has more to do here, but a session is no pass for a flood.
-        let (space, rate) = if self.facts.session {
-            (SESSIONS, rate.tenfold())
-        } else {
-            (0, rate)
+        let (space, rate) = match (self.facts.naming, self.facts.session) {
+            (Naming::Known, false) => (0, rate),
+            // Whoever is logged in has more to do here, but a session is no pass for a flood.
+            (Naming::Known, true) => (SESSIONS, rate.tenfold()),
+            // Many may be behind it, and its health checks must not starve: so they have nothing
+            // to do with what strangers can bring about.
+            (Naming::Silent, _) => (SILENT, rate.tenfold()),
+            (Naming::Disputed, _) => (DISPUTED, rate),
         };
         match self.count(space + u64::from(site.number), rate) {
             Pace::Within => Link::GoOn,
@@ -382,7 +394,9 @@ impl Case<'_> {
         let Some(tool) = self.settings.tools.named_by(self.facts.user_agent) else {
             return Link::NotMine;
         };
-        let spared = self.settings.local_tools_observed && is_local(self.facts.client.0);
+        let spared = self.settings.local_tools_observed
+            && self.facts.naming == Naming::Known
+            && is_local(self.facts.client.0);
         let refusal = self.broken(Rule::Listed(tool), 403);
         self.settle(refusal, self.facts.site.enforces() && !spared)
     }

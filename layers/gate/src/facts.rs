@@ -60,6 +60,20 @@ impl SitePolicy {
     }
 }
 
+/// How surely [`Facts::client`] is whom a request comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Naming {
+    /// It is: the peer itself, or whom a trusted proxy named.
+    #[default]
+    Known,
+    /// It is a trusted proxy, which named nobody: it asks for itself (a health check), or writes
+    /// no such header.
+    Silent,
+    /// It is a trusted proxy, and what the request says of its client cannot be believed: a
+    /// stranger has written some of it.
+    Disputed,
+}
+
 /// One request, borrowed from the codec's head.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
@@ -67,6 +81,8 @@ pub struct Facts<'a> {
     pub site: &'a SitePolicy,
     /// Whom it comes from, after trusted proxies were believed.
     pub client: ClientAddr,
+    /// How surely. A proxy's own standing spares nobody whom it didn't name.
+    pub naming: Naming,
     /// Whether the connection is a trusted proxy's, and so carries other people's requests too.
     pub peer_is_proxy: bool,
     /// The method as sent.

@@ -13,7 +13,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`chain`] | [`Gate`] and the ordered chain, written once |
-//! | [`facts`] | [`Facts`], [`Question`], [`SitePolicy`], [`Mode`]: what is judged |
+//! | [`facts`] | [`Facts`], [`Naming`], [`Question`], [`SitePolicy`], [`Mode`]: what is judged |
 //! | [`verdict`] | [`Verdict`], [`Refusal`], [`Rule`], [`Observed`]: what comes of it |
 //! | [`settings`] | [`Settings`]: limits and lists, replaced whole on reload |
 //! | [`rate`] | [`Rate`], [`RateTable`]: GCRA in a fixed table |
@@ -39,7 +39,7 @@ mod hash;
 
 pub use chain::{Counters, Gate};
 pub use connections::{ConnectionGuard, ConnectionTable};
-pub use facts::{Facts, Mode, Question, SitePolicy};
+pub use facts::{Facts, Mode, Naming, Question, SitePolicy};
 pub use rate::{Pace, Rate, RateTable};
 pub use sessions::{Answered, Credentials, SessionCounters, Sessions, Whereabouts};
 pub use settings::{ConnectionLimits, Settings};

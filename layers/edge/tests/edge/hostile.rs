@@ -343,6 +343,75 @@ fn a_reload_says_anew_whom_to_trust_on_kept_connections_too() {
     }
 }
 
+const FORGED: &str = "Forwarded: for=198.51.100.1\r\nX-Forwarded-For: 192.0.2.7\r\n";
+
+#[test]
+fn a_stranger_whom_the_proxy_does_not_name_is_not_allowed_as_the_proxy_is() {
+    let up = echo_line();
+    let proxy = "127.0.0.1/32".parse().unwrap();
+    let mut setup = Setup::new(vec![site("app", "*", &[up.address])]);
+    setup.snapshot.trusted_proxies = vec![proxy];
+    setup.settings.tools = Arc::new(gate::Tools::parse("sqlmap").unwrap());
+    let (one, minute) = (1.try_into().unwrap(), Duration::from_secs(60));
+    setup.settings.requests = gate::Rate::new(one, minute, 5.try_into().unwrap());
+    let edge = setup.start();
+    edge.book.publish(&[book::Change::Allow {
+        range: proxy,
+        id: 1,
+        until: Timestamp::MAX,
+    }]);
+    let ask = |target: &str, fields: &str| {
+        let mut client = Client::to(edge.plain);
+        client.say(format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        status(&client.answer().0)
+    };
+    let tool = format!("{FORGED}User-Agent: sqlmap/1\r\n");
+    let foreign = format!("{FORGED}Sec-Fetch-Site: cross-site\r\n");
+    for (target, fields) in [
+        ("/", &tool),
+        ("/?x=exploit", &foreign),
+        ("/%00", &FORGED.into()),
+    ] {
+        assert!(ask(target, fields) >= 400, "DENY {target} {fields}");
+    }
+    let passed = (0..50).filter(|_| ask("/", FORGED) == 200).count();
+    assert!(passed <= 5, "DENY {passed}");
+    for _ in 0..20 {
+        assert_eq!(ask("/", ""), 200, "a health check");
+    }
+    assert!(up.heads.lock().unwrap().len() <= 25, "DENY");
+}
+
+#[test]
+fn what_was_learnt_of_the_proxies_outlasts_reloads_that_believe_the_same() {
+    let up = echo_line();
+    let snapshot = |trusted: &str| edge::Snapshot {
+        sites: vec![site("app", "*", &[up.address])],
+        trusted_proxies: vec![trusted.parse().unwrap()],
+        ..edge::Snapshot::default()
+    };
+    let edge = in_front_of(&up);
+    edge.handle.reload(snapshot("127.0.0.1/32")).unwrap();
+    let client_of = |fields: &str| {
+        let mut client = Client::to(edge.plain);
+        client.say(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        assert_eq!(status(&client.answer().0), 200);
+        let events = edge.seen.http.lock().unwrap();
+        events.last().unwrap().client.to_string()
+    };
+    assert_eq!(client_of(FORGED), "127.0.0.1", "nothing is known yet");
+    client_of("X-Forwarded-For: 192.0.2.7\r\n");
+    assert_eq!(client_of(FORGED), "192.0.2.7");
+    edge.handle.reload(snapshot("127.0.0.1/32")).unwrap();
+    assert_eq!(client_of(FORGED), "192.0.2.7", "DENY a new first request");
+    edge.handle.reload(snapshot("127.0.0.0/30")).unwrap();
+    assert_eq!(
+        client_of(FORGED),
+        "127.0.0.1",
+        "other proxies, nothing known"
+    );
+}
+
 #[test]
 fn unknown_hosts_and_long_bodies_are_refused() {
     let up = body_echo();

@@ -1,7 +1,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use gate::{Facts, Gate, Mode, Question, Settings, SitePolicy, Tools, Verdict};
+use gate::{Facts, Gate, Mode, Naming, Question, Settings, SitePolicy, Tools, Verdict};
 use vocab::{ClientAddr, DecisionId, RefusedBy, Timestamp};
 
 use crate::{
@@ -475,4 +475,75 @@ fn a_costly_question_is_asked_only_of_what_every_cheaper_link_let_through() {
         assert!(said.starts_with(want), "{client}: {said}");
         assert_eq!(asked, times, "{client}: {said}");
     }
+}
+
+#[test]
+fn whom_a_trusted_proxy_did_not_name_is_judged_and_never_barred() {
+    const TOOL: &[u8] = b"sqlmap/1";
+    for naming in [Naming::Silent, Naming::Disputed] {
+        let (_, gate) = gate(settings());
+        let site = site(Mode::Enforce);
+        let unnamed = Facts {
+            naming,
+            peer_is_proxy: true,
+            session: true,
+            ..facts(&site, ALLOWED)
+        };
+        for (facts, want) in [
+            (unnamed, "pass"),
+            (
+                Facts {
+                    user_agent: TOOL,
+                    ..unnamed
+                },
+                "403 tool.sqlmap", // DENY
+            ),
+            (
+                Facts {
+                    ambiguous_path: true,
+                    ..unnamed
+                },
+                "400 protocol.path", // DENY
+            ),
+            (
+                Facts {
+                    user_agent: TOOL,
+                    client: facts(&site, "10.0.0.1").client,
+                    ..unnamed
+                },
+                "403 tool.sqlmap", // DENY: the proxy is local, the stranger is not
+            ),
+            (
+                Facts {
+                    user_agent: TOOL,
+                    naming: Naming::Known,
+                    ..unnamed
+                },
+                "pass",
+            ),
+        ] {
+            let said = told(&gate.judge(&facts, at(0)));
+            assert!(said.starts_with(want), "{naming:?}: {said}");
+        }
+        assert!(gate.bars(&site, unnamed.client, at(0)).is_none());
+    }
+}
+
+#[test]
+fn strangers_who_see_to_it_that_nobody_is_named_have_one_rate_and_health_checks_their_own() {
+    let (_, gate) = gate(settings());
+    let site = site(Mode::Enforce);
+    let by = |naming| Facts {
+        naming,
+        peer_is_proxy: true,
+        ..facts(&site, ALLOWED)
+    };
+    let passed = |naming, count: usize| {
+        let passes = |_: &usize| told(&gate.judge(&by(naming), at(0))) == "pass";
+        (0..count).filter(passes).count()
+    };
+    assert_eq!(passed(Naming::Disputed, 500), 10, "DENY");
+    assert_eq!(passed(Naming::Silent, 50), 50, "health checks go on");
+    assert_eq!(passed(Naming::Silent, 500), 50, "DENY a flood");
+    assert_eq!(passed(Naming::Known, 500), 500, "it is allowed by name");
 }

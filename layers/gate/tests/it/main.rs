@@ -69,6 +69,7 @@ pub fn facts<'a>(site: &'a SitePolicy, client: &str) -> Facts<'a> {
     Facts {
         site,
         client: ClientAddr::new(client.parse().unwrap()),
+        naming: gate::Naming::Known,
         peer_is_proxy: false,
         method: b"GET",
         target: b"/",
