@@ -68,6 +68,8 @@ enum Step {
     Opened,
     /// TLS talked to itself.
     Aside,
+    /// The peer said that nothing more comes.
+    Closed,
     /// Nothing more can be had from what came; a handshake is under way.
     Shaking,
     /// Nothing more can be had from what came.
@@ -131,8 +133,9 @@ impl Session {
         self.incoming.add(count);
         self.backlog = count > 0;
         if count == 0 && self.hearing == Hearing::Open {
+            // What is left stays: rustls wants to see it whenever something is written.
             self.hearing = Hearing::Ended;
-            self.incoming.clear(&self.buffers);
+            self.rest();
         }
     }
 
@@ -158,7 +161,7 @@ impl Session {
             match self.step(&mut Vec::new(), |_, _| Ok(()))? {
                 Step::Shaking => return Ok(false),
                 Step::Aside => {}
-                Step::Opened | Step::Dry => return Ok(true),
+                Step::Opened | Step::Closed | Step::Dry => return Ok(true),
             }
         }
     }
@@ -243,7 +246,7 @@ impl Session {
             });
             match step {
                 Ok(_) if written => break Ok(()),
-                Ok(Step::Opened | Step::Aside) => {}
+                Ok(Step::Opened | Step::Aside | Step::Closed) => {}
                 Ok(Step::Dry | Step::Shaking) => break Err(Fault::Over),
                 Err(fault) => break Err(fault),
             }
@@ -296,10 +299,7 @@ impl Session {
                 data.done(); // it is on its way in `outgoing`
                 Ok(Step::Aside)
             }
-            Ok(ConnectionState::PeerClosed) => {
-                self.hearing = Hearing::Ended;
-                Ok(Step::Aside)
-            }
+            Ok(ConnectionState::PeerClosed) => Ok(Step::Closed),
             Ok(ConnectionState::BlockedHandshake) => Ok(Step::Shaking),
             Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                 write(&mut traffic, &mut self.outgoing).map(|()| Step::Dry)
@@ -314,6 +314,12 @@ impl Session {
             self.incoming.clear(&self.buffers);
         }
         match step {
+            Ok(Step::Closed) => {
+                self.hearing = Hearing::Ended;
+                // Behind that word rustls looks at nothing any more (RFC 8446 §6.1).
+                self.incoming.clear(&self.buffers);
+                self.backlog = false;
+            }
             Ok(Step::Dry | Step::Shaking) => self.backlog = false,
             Ok(Step::Opened) => self.backlog = !self.incoming.is_empty(),
             Ok(Step::Aside) => {}

@@ -181,6 +181,8 @@ fn bytes_pass_both_ways_however_they_are_cut() {
         for piece in [1, 7, 1000, 20_000, 1_000_000] {
             let mut pair = Pair::new(version, piece);
             assert_eq!(pair.witness.name().as_deref(), Some("app.localhost"));
+            let kept = Arc::strong_count(&pair.witness);
+            assert_eq!(kept, 1, "the handshake's configuration is not kept");
             for (length, room) in [(1, 1), (300, 16_384), (16_384, 16_384), (50_000, 700)] {
                 let sent = pattern(length);
                 pair.client.writer().write_all(&sent).unwrap();
@@ -473,6 +475,25 @@ fn odd_records_neither_break_a_session_nor_stay_in_it() {
     assert!(server.holds_little());
     give(&mut server, &forge(ContentType::Handshake, &[0, 1, 0]));
     assert!(read(&mut server, 10).unwrap().is_empty());
+    // half a key update, and nothing more for ever
+    let (mut server, mut forge) = new();
+    give(&mut server, &forge(ContentType::Handshake, &[24, 0]));
+    assert!(read(&mut server, 10).unwrap().is_empty());
+    server.came(0);
+    assert!(server.has_ended() && server.holds_little());
+    server.seal([b"a", b"", b""]).unwrap();
+    server.sent(usize::MAX);
+    server.close();
+    // bytes behind the last word
+    let (mut server, mut forge) = new();
+    give(&mut server, &forge(ContentType::Handshake, b""));
+    give(&mut server, &forge(ContentType::Alert, &[1, 0]));
+    give(&mut server, &forge(ContentType::ApplicationData, b"b"));
+    assert!(read(&mut server, 10).unwrap().is_empty());
+    assert!(server.has_ended() && server.holds_nothing());
+    server.seal([b"a", b"", b""]).unwrap();
+    server.sent(usize::MAX);
+    server.close();
     // half a key update, and something else in its midst
     let (mut server, mut forge) = new();
     give(&mut server, &forge(ContentType::Handshake, &[24, 0]));
