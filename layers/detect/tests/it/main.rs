@@ -5,6 +5,8 @@ mod broken;
 #[cfg(test)]
 mod hub;
 #[cfg(test)]
+mod listed;
+#[cfg(test)]
 mod own_rules;
 #[cfg(test)]
 mod replayed;
