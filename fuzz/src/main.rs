@@ -1,4 +1,5 @@
-//! Every parser under libFuzzer: one program, the target chosen by `RINGWALL_FUZZ`.
+//! What reads bytes that others wrote, under libFuzzer: one program, the target chosen by
+//! `RINGWALL_FUZZ`.
 //!
 //! A target does more than not panic: what is written is read back the same, what comes
 //! in pieces means what it means whole, what two ways of looking find is equal. One
