@@ -217,7 +217,7 @@ fn a_throttled_source_is_served_slowly_and_told_when_to_come_back() {
 fn a_site_may_set_its_own_rate_and_does_not_share_it() {
     let (_, gate) = gate(settings());
     let one = SitePolicy {
-        requests: Some(crate::rate(1, 1, 1)),
+        requests: Some(rate(1, 1, 1)),
         ..site(Mode::Enforce)
     };
     let two = SitePolicy {
