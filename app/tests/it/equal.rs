@@ -19,7 +19,7 @@ use detect::program::{DIFFERENCES, Line, Options, Program, Scratch};
 use detect::rules::{self, Bounds, Items, disk::Place};
 use vocab::Timestamp;
 
-use known::KNOWN;
+use known::{KNOWN, LIVE};
 use stand::{Edge, Nginx, application};
 
 const SEED: Seed = Seed::new(7);
@@ -128,6 +128,7 @@ fn a_request_has_the_fields_that_the_hub_reads_from_nginxs_log() {
     let edge = Edge::before(upstream);
     let mut scratch = Scratch::new(&program, SEED);
     let (mut equal, mut found) = (0, Vec::new());
+    let mut alone = BTreeMap::new();
     let asks = ask::all();
     for ask in &asks {
         let lines = nginx.told(ask);
@@ -145,6 +146,7 @@ fn a_request_has_the_fields_that_the_hub_reads_from_nginxs_log() {
         let live = event(&program, &scratch, &scenarios);
         let parts = parts(&log, &live);
         equal += usize::from(parts.is_empty());
+        alone.insert(ask.name.clone(), live);
         for (field, log, live) in parts {
             found.push((
                 ask.name.clone(),
@@ -154,11 +156,31 @@ fn a_request_has_the_fields_that_the_hub_reads_from_nginxs_log() {
     }
     println!("{equal} of {} requests are equal in all fields", asks.len());
     settle(&found);
+    seen_whole(&alone);
     assert!(
         asks.len() >= 150 && equal >= 150,
         "{equal} of {}",
         asks.len()
     );
+}
+
+/// Where nginx's log tells nothing of a request, rules see live what was asked for.
+fn seen_whole(live: &BTreeMap<String, Fields>) {
+    let all = KNOWN.iter().filter(|one| one.what.is_empty());
+    for one in all {
+        let listed = LIVE.iter().any(|live| live.ask == one.ask);
+        assert!(listed, "what is seen live of '{}' is not listed", one.ask);
+    }
+    let mut wrong = Vec::new();
+    for one in LIVE {
+        let fields = live.get(one.ask).cloned().unwrap_or_default();
+        let of = |name: &str| fields.get(name).cloned().unwrap_or_default();
+        let seen = ["evt.Parsed.request", "evt.Parsed.status", "scenarios"].map(of);
+        if seen != one.seen {
+            wrong.push(format!("{}: {seen:?}", one.ask));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Every difference is on the list, and all on the list are differences.

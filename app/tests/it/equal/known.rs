@@ -35,7 +35,7 @@ pub(crate) const KNOWN: &[Known] = &[
     Known { ask: "Referer ", what: "evt.Parsed.http_referer", why: "an empty header is to us as none" },
     Known { ask: "streamed 1", what: "evt.Parsed.body_bytes_sent", why: "rules run before the answer is sent, when its length is not known yet" },
     Known { ask: "streamed 70000", what: "evt.Parsed.body_bytes_sent", why: "rules run before the answer is sent, when its length is not known yet" },
-    Known { ask: "basic auth", what: "evt.Parsed.remote_user", why: "we don't read credentials; no rule of the hub for HTTP asks for the name" },
+    Known { ask: "basic auth", what: "evt.Parsed.remote_user", why: "rules get the user of basic authentication by an account's hash, never by name (`edge::login`); no rule of the hub for HTTP asks for the name" },
     Known { ask: "target *", what: "refused by us", why: "no path" },
     Known { ask: "target ?", what: "refused by us", why: "no path" },
     Known { ask: "target no-slash", what: "refused by us", why: "no path" },
@@ -54,4 +54,29 @@ pub(crate) const KNOWN: &[Known] = &[
     Known { ask: "both lengths", what: "refused by us", why: "a length beside chunks" },
     Known { ask: "connect", what: "refused by us", why: "we are no forward proxy" },
     Known { ask: "method TRACE", what: "refused by us", why: "TRACE answers with the visitor's cookies" },
+];
+
+/// What is seen live where there is nothing in the log to hold it against: rules must be
+/// given what was asked for, as it was written.
+pub(crate) struct Live {
+    /// The request's name.
+    pub(crate) ask: &'static str,
+    /// The target, the status, and the scenarios that count it.
+    pub(crate) seen: [&'static str; 3],
+}
+
+#[rustfmt::skip] // one request, one line
+pub(crate) const LIVE: &[Live] = &[
+    Live { ask: "target /..", seen: ["/..", "200", "crowdsecurity/http-crawl-non_statics"] },
+    Live { ask: "target /../../etc/passwd", seen: ["/../../etc/passwd", "200", "crowdsecurity/http-crawl-non_statics crowdsecurity/http-path-traversal-probing"] },
+    Live { ask: "target /%2e%2e/%2E%2E/etc/passwd", seen: ["/%2e%2e/%2E%2E/etc/passwd", "200", "crowdsecurity/http-crawl-non_statics crowdsecurity/http-cve-2021-41773 crowdsecurity/http-path-traversal-probing"] },
+    Live { ask: "target /cgi-bin/.%2e/.%2e/bin/sh", seen: ["/cgi-bin/.%2e/.%2e/bin/sh", "200", "crowdsecurity/http-crawl-non_statics crowdsecurity/http-cve-2021-41773"] },
+    Live { ask: "target /a%", seen: ["/a%", "200", "crowdsecurity/http-crawl-non_statics"] },
+    Live { ask: "target /a%zz", seen: ["/a%zz", "200", "crowdsecurity/http-crawl-non_statics"] },
+    Live { ask: "target /a%u0041", seen: ["/a%u0041", "200", "crowdsecurity/http-crawl-non_statics"] },
+    Live { ask: "target /a%00b", seen: ["/a%00b", "200", "crowdsecurity/http-crawl-non_statics"] },
+    Live { ask: "method get", seen: ["/dav/a", "200", ""] },
+    Live { ask: "asterisk", seen: ["*", "200", ""] },
+    Live { ask: "method A.B", seen: ["/dav/a", "200", ""] },
+    Live { ask: "method M-SEARCH", seen: ["/dav/a", "200", ""] },
 ];

@@ -9,7 +9,7 @@ use crate::instance::{Instance, free_port, site};
 use crate::support::{Running, cannot_run, missing, quiet, status_of, wait_for};
 
 /// An instance in front of an application with a login, whose pages strangers have been denied.
-fn office() -> Option<(Instance, Running)> {
+pub fn office() -> Option<(Instance, Running)> {
     if !missing(&["python3"]).is_empty() {
         cannot_run("python3 is missing; 'cargo xtask test' installs it");
         return None;

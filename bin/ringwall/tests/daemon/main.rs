@@ -22,5 +22,6 @@ mod standing;
 #[path = "../support/mod.rs"]
 mod support;
 mod survival;
+mod swarm;
 mod whom;
 mod words;

@@ -305,12 +305,12 @@ fn before_us(kind: Kind, floor: Floor) {
 
 #[test]
 fn what_nginx_before_us_lets_through_we_split_alike_or_refuse() {
-    before_us(Kind::Nginx, Floor(500, 20));
+    before_us(Kind::Nginx, Floor(500, 50));
 }
 
 #[test]
 fn what_haproxy_before_us_lets_through_we_split_alike_or_refuse() {
-    before_us(Kind::Haproxy, Floor(490, 50));
+    before_us(Kind::Haproxy, Floor(490, 100));
 }
 
 /// A reader with a server of its own behind it.
