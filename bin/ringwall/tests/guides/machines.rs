@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::support::{Folder, RINGWALL, Running, wait_for};
@@ -108,15 +108,16 @@ impl Machines {
         }
     }
 
-    /// Types a command; what it printed, both streams.
-    pub fn run(&self, machine: &str, command: &str) -> String {
+    /// Types a command; what it printed, both streams, and how it ended.
+    pub fn run(&self, machine: &str, command: &str) -> (String, ExitStatus) {
         let mut shell = self.shell(machine);
         let output = shell
             .arg(format!("{{ {command}\n}} 2>&1"))
             .stdin(Stdio::null())
             .output()
             .expect("a shell runs");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (text, output.status)
     }
 
     /// Starts a command that keeps running, and waits until it listens.
@@ -162,7 +163,9 @@ impl Machines {
     }
 
     fn listeners(&self) -> usize {
-        self.run("server", "ss -Hltn").lines().count()
+        let (text, status) = self.run("server", "ss -Hltn");
+        assert!(status.success(), "ss: {text}");
+        text.lines().count()
     }
 
     fn shell(&self, machine: &str) -> Command {

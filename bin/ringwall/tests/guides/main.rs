@@ -10,6 +10,7 @@
 //! | `stop: NAME` | (no block) ends that command |
 //! | `file: PATH` | is that file |
 //! | `skip: WHY` | is not run |
+//! | `fails: WHY` | has a command that ends with an error, and is to |
 //!
 //! In a `console` block, lines with `$ ` are typed, and the lines below are what must
 //! come out, `…` standing for anything within a line, and alone for any lines.
@@ -79,8 +80,9 @@ fn follow(text: &str) -> (usize, usize) {
                 machine,
                 command,
                 expected,
+                may_fail,
             } => {
-                let output = machines.run(&machine, &command);
+                let (output, status) = machines.run(&machine, &command);
                 println!("{machine}$ {command}\n{output}");
                 assert!(
                     show || transcript::agrees(&expected, &output),
@@ -89,9 +91,17 @@ fn follow(text: &str) -> (usize, usize) {
                     expected.join("\n"),
                     machines.said()
                 );
+                assert!(
+                    show || may_fail || status.success(),
+                    "'{command}' on the {machine} ended with {status}, and the guide does not say so:\n{output}"
+                );
                 ran += 1;
             }
         }
     }
+    assert!(
+        !show,
+        "RINGWALL_GUIDE_SHOW only shows what comes out: nothing was held against the guide"
+    );
     (ran, skipped)
 }

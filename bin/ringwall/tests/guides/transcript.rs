@@ -8,6 +8,8 @@ pub enum Step {
         machine: String,
         command: String,
         expected: Vec<String>,
+        /// Whether the guide means it to end with an error.
+        may_fail: bool,
     },
     /// A command that keeps running.
     Stay { name: String, command: String },
@@ -78,6 +80,7 @@ fn block_steps(language: &str, block: &[&str], notes: &[(String, String)]) -> Ve
                     machine: machine.clone(),
                     command: command.to_owned(),
                     expected: Vec::new(),
+                    may_fail: note("fails").is_some(),
                 },
             }),
             (None, Some(Step::Run { expected, .. })) => expected.push((*line).to_owned()),
@@ -164,6 +167,7 @@ fn a_guide_is_read_as_steps() {
         machine: "visitor".to_owned(),
         command: command.to_owned(),
         expected: expected.iter().map(|line| (*line).to_owned()).collect(),
+        may_fail: false,
     };
     let want = [
         Step::File {
