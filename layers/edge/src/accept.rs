@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use vocab::{ClientAddr, PeerAddr, RefusedBy};
 
+use crate::batch::teller;
 use crate::connection::{Arrival, serve};
 use crate::local::{Core, Order, Orders, Refused, now};
 use crate::registry::TICK;
@@ -32,6 +33,7 @@ pub(crate) struct Door {
 /// connections had to be aborted.
 pub(crate) async fn run(core: Rc<Core>, mut doors: Vec<Door>, orders: Arc<Orders>) -> usize {
     let mut tasks: JoinSet<()> = JoinSet::new();
+    let _teller = Teller(tokio::task::spawn_local(teller(Rc::clone(&core))));
     let mut ticker = tokio::time::interval(TICK);
     ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut sweep = Sweep::new();
@@ -136,7 +138,18 @@ fn all_waiting(core: &Rc<Core>, doors: &[Door], cx: &mut Context<'_>) -> Vec<Arr
     arrivals
 }
 
+/// The task that tells of answers, ended with the core's loop.
+struct Teller(JoinHandle<()>);
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 fn finish(core: &Core, aborted: usize) -> usize {
+    // Exchanges that were aborted may have been answered by their upstreams.
+    core.tell_waiting();
     if let Some(log) = &core.log {
         log.flush(&core.counters);
     }

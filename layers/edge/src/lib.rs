@@ -59,6 +59,7 @@ pub mod snapshot;
 
 mod accept;
 mod answer;
+mod batch;
 mod blame;
 mod buffer;
 mod client;

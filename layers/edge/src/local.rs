@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use vocab::{Cidr, ClientAddr, Refusal, RefusedBy, Timestamp};
 
+use crate::batch::Batch;
 use crate::buffer::Buffers;
 use crate::counters::Counters;
 use crate::log::CoreLog;
@@ -84,6 +85,7 @@ pub(crate) struct Core {
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) heads: Heads,
     pub(crate) pools: Pools,
+    pub(crate) batch: Batch,
     pub(crate) log: Option<CoreLog>,
     /// Through whom requests come; copied for readers once a second.
     pub(crate) arrivals: RefCell<crate::arrivals::Table>,
@@ -109,6 +111,7 @@ impl Core {
             buffers: Rc::default(),
             heads: Heads::default(),
             pools: Pools::default(),
+            batch: Batch::default(),
             log,
             arrivals: RefCell::default(),
             draining: Cell::new(false),

@@ -117,17 +117,20 @@ impl<'a> Story<'a> {
     }
 
     /// Tells the observer of an answer, before any of it is sent.
-    pub(crate) fn answered(&mut self, visitor: &Visitor<'_>, status: u16, body_bytes: Option<u64>) {
+    pub(crate) async fn answered(
+        &mut self,
+        visitor: &Visitor<'_>,
+        status: u16,
+        body_bytes: Option<u64>,
+    ) {
         let time = now();
         let took = time.since(self.started).as_micros();
         self.status = status;
         self.upstream_micros = Some(u64::try_from(took).unwrap_or(u64::MAX));
-        let event = self.event(visitor, time, body_bytes);
-        visitor
-            .core
-            .shared
-            .observer
-            .http(visitor.core.number, &event);
+        let unheard = visitor.core.tell(&self.event(visitor, time, body_bytes));
+        if let Some(unheard) = unheard {
+            unheard.await;
+        }
     }
 
     /// Whether rules would bar the source for this at once, when another site's page had

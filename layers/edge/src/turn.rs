@@ -262,7 +262,7 @@ impl Turn<'_, '_> {
 
     /// An answer on the upstream's behalf; it counts as an answered request.
     async fn stand_in(&mut self, status: u16, cause: &'static str) -> Next {
-        self.story.answered(self.visitor, status, None);
+        self.story.answered(self.visitor, status, None).await;
         self.story.upstream_micros = None;
         self.story.verdict = Cow::Borrowed(cause);
         let read_all = self.request.framing().is_empty();
@@ -282,7 +282,7 @@ impl Turn<'_, '_> {
                 if begun {
                     return Next::Reset;
                 }
-                self.story.answered(self.visitor, status, None);
+                self.story.answered(self.visitor, status, None).await;
                 self.story.upstream_micros = None;
                 return self.reply(Word::of(status, read_all)).await;
             }
@@ -291,7 +291,7 @@ impl Turn<'_, '_> {
                 if !begun {
                     // The upstream may have served it all the same: whoever never
                     // waits for answers must not stay unseen.
-                    self.story.answered(self.visitor, status, None);
+                    self.story.answered(self.visitor, status, None).await;
                     self.story.upstream_micros = None;
                 }
                 return Next::Close;
@@ -354,6 +354,7 @@ async fn exchange(
     story: &mut Story<'_>,
 ) -> Result<Flow, Failure> {
     let core = visitor.core;
+    let _under_way = core.exchange_begins();
     let mut interim = 0;
     let at = loop {
         head.clear();
@@ -391,7 +392,7 @@ async fn exchange(
         && !core.draining.get();
     story.session = crate::session::learn(visitor, request, &response, story);
     story.login = login(core, request, &mut relay.up);
-    story.answered(visitor, status, body_bytes);
+    story.answered(visitor, status, body_bytes).await;
 
     write_head(
         relay,
