@@ -48,6 +48,20 @@ pub struct Part {
     /// The slot, when it searches that one text and reads nothing else: its answer
     /// may be remembered by the text.
     pub searches: Option<SlotId>,
+    /// What it is made of, where neither fails nor changes the event, so that the order in
+    /// which they are asked does not matter.
+    pub inner: Inner,
+}
+
+/// What a side of a condition is made of.
+#[derive(Clone, Debug)]
+pub enum Inner {
+    /// Of nothing else.
+    One,
+    /// It is true when all of these are.
+    All(Vec<Part>),
+    /// It is true when one of these is.
+    Any(Vec<Part>),
 }
 
 /// Compiles an expression that is to give `want` ([`Type::Any`]: whatever it gives).
@@ -202,21 +216,24 @@ impl Expr {
     }
 
     fn part(&self, side: &Node) -> Part {
-        let need = crate::needs::of(side);
-        let of_slot = match side {
-            Node::TextIs(..) => true,
-            Node::TextIn(of, _) => matches!(**of, Node::Text(_)),
-            _ => false,
-        };
         Part {
-            exact: of_slot && matches!(need, crate::Need::OneOf(..)),
-            need,
+            exact: crate::needs::exact(side),
+            need: crate::needs::of(side),
             denies: match side {
                 Node::Not(of) => Some(crate::needs::of(of)),
                 _ => None,
             },
             harmless: crate::needs::harmless(side),
             searches: crate::needs::searched(side),
+            inner: match side {
+                Node::And(sides) if crate::needs::harmless(side) => {
+                    Inner::All(sides.iter().map(|side| self.part(side)).collect())
+                }
+                Node::Or(sides) if crate::needs::harmless(side) => {
+                    Inner::Any(sides.iter().map(|side| self.part(side)).collect())
+                }
+                _ => Inner::One,
+            },
             expr: Self {
                 root: side.clone(),
                 ty: Type::Bool,

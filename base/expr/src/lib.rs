@@ -69,7 +69,7 @@ pub mod limits {
     pub use crate::parser::{MAX_DEPTH, MAX_HEIGHT, MAX_NODES, MAX_SOURCE};
 }
 
-pub use compiled::{Expr, Guard, Part, compile};
+pub use compiled::{Expr, Guard, Inner, Part, compile};
 pub use env::{Case, DataSearch, Effect, Env, Question, SearchTest, Unanswered};
 pub use error::{CompileError, EvalError, Span};
 pub use needs::Need;

@@ -13,7 +13,7 @@ pub use words::regex_words;
 
 use crate::ast::Binary;
 use crate::call::Function;
-use crate::env::DataSearch;
+use crate::env::{Case, DataSearch};
 use crate::node::{Each, EachKind, Node, Test};
 use crate::schema::SlotId;
 use crate::value::Data;
@@ -27,6 +27,10 @@ pub enum Need {
     Never,
     /// The slot has one of these texts, exactly.
     OneOf(SlotId, Vec<Box<[u8]>>),
+    /// The slot has none of these texts.
+    NoneOf(SlotId, Vec<Box<[u8]>>),
+    /// The slot's text begins with this byte.
+    Begins(SlotId, u8),
     /// The slot's text contains this word, ASCII case disregarded.
     Contains(SlotId, Box<[u8]>),
     /// The slot's text contains, ASCII case disregarded, a line of the file (or what
@@ -70,13 +74,12 @@ pub(crate) fn of(node: &Node) -> Need {
 }
 
 fn need(node: &Node, frames: Frames<'_>) -> Need {
+    if let Some(need) = leaf(node) {
+        return need;
+    }
     match node {
         Node::Const(Data::Bool(false)) => Need::Never,
-        Node::TextIs(slot, text) => Need::OneOf(*slot, vec![text.clone()]),
-        Node::TextIn(of, set) => match &**of {
-            Node::Text(slot) => Need::OneOf(*slot, set.texts()),
-            of => words(of, frames, &mut set.texts().into_iter()),
-        },
+        Node::TextIn(of, set) => words(of, frames, &mut set.texts().into_iter()),
         Node::TextTest(test) => {
             let word = match &test.test {
                 Test::Equal(text) | Test::StartsWith(text) | Test::EndsWith(text) => text.clone(),
@@ -127,6 +130,38 @@ fn need(node: &Node, frames: Frames<'_>) -> Need {
             need(body, Some(&frame))
         }
         _ => Need::Always,
+    }
+}
+
+/// What is true exactly when a node is, for one that compares a slot with constants.
+fn leaf(node: &Node) -> Option<Need> {
+    match node {
+        Node::TextIs(slot, text) => Some(Need::OneOf(*slot, vec![text.clone()])),
+        Node::TextIn(of, set) => match &**of {
+            Node::Text(slot) => Some(Need::OneOf(*slot, set.texts())),
+            _ => None,
+        },
+        // A word of one letter spares nothing; as a first letter it does.
+        Node::TextTest(test) => match (&test.of, test.case, &test.test) {
+            (Node::Text(slot), Case::Exact, Test::StartsWith(text)) => match **text {
+                [byte] => Some(Need::Begins(*slot, byte)),
+                _ => None,
+            },
+            _ => None,
+        },
+        Node::Not(of) => match leaf(of)? {
+            Need::OneOf(slot, texts) => Some(Need::NoneOf(slot, texts)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a node is true whenever its [`Need`] holds.
+pub(crate) fn exact(node: &Node) -> bool {
+    match node {
+        Node::Or(parts) => parts.iter().all(|part| leaf(part).is_some()),
+        node => leaf(node).is_some(),
     }
 }
 

@@ -91,11 +91,11 @@ impl Event {
         self.whitelisted = false;
     }
 
+    #[inline]
     fn forget_maps(&mut self) {
-        if self.maps_made.replace(false) {
-            for map in &mut self.maps {
-                *map = OnceCell::new();
-            }
+        if self.maps_made.get() {
+            self.maps_made.set(false);
+            self.maps = Default::default();
         }
     }
 
@@ -105,6 +105,18 @@ impl Event {
         match self.cells.get(slot.0 as usize) {
             Some(cell) if cell.generation == self.generation => self.range(*cell),
             _ => b"",
+        }
+    }
+
+    /// Where a slot's value lies in the event's memory; slots of which one is a part of
+    /// the other lie within each other. Empty when it was not set.
+    pub(crate) fn place(&self, slot: SlotId) -> core::ops::Range<usize> {
+        match self.cells.get(slot.0 as usize) {
+            Some(cell) if cell.generation == self.generation => {
+                let start = cell.start as usize;
+                start..start + cell.len as usize
+            }
+            _ => 0..0,
         }
     }
 

@@ -26,7 +26,7 @@ use crate::gotime::Dates;
 use crate::parse::{Parsed, Run, Stages};
 use env::{EventEnv, Ground};
 use scenario::{Pouring, Scenario, Values};
-use sieve::{Chosen, Sieve};
+use sieve::{Ask, Chosen, Sieve};
 use std::sync::Arc;
 
 /// A log line and where it came from.
@@ -393,19 +393,45 @@ impl Program {
         env: &mut EventEnv<'_>,
         chosen: &Chosen,
     ) -> Result<bool, expr::EvalError> {
-        for rest in self.sieve.rest(at) {
-            if chosen.settles(rest) {
-                continue;
-            }
-            let holds = match rest.remembered {
-                None => rest.side.run_truth(env)?,
-                Some((number, slot)) => env.remembered(number, slot, &rest.side)?,
-            };
-            if !holds {
+        for side in self.sieve.rest(at) {
+            if !self.asks(side, env, chosen)? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Whether a side of a filter is true.
+    fn asks(
+        &self,
+        side: &Ask,
+        env: &mut EventEnv<'_>,
+        chosen: &Chosen,
+    ) -> Result<bool, expr::EvalError> {
+        match side {
+            Ask::Fact(fact) => Ok(chosen.holds(fact)),
+            Ask::All(sides) => {
+                for side in sides {
+                    if !self.asks(side, env, chosen)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Ask::Any(sides) => {
+                for side in sides {
+                    if self.asks(side, env, chosen)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Ask::Rest(rest) => match (chosen.settles(rest), rest.remembered) {
+                (Some(settled), _) => Ok(settled),
+                (None, None) => rest.side.run_truth(env),
+                (None, Some((number, slot))) => env.remembered(number, slot, &rest.side),
+            },
+        }
     }
 
     pub(crate) fn scope_value(

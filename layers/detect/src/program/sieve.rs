@@ -8,10 +8,12 @@
 //! promises that. Assumes: facts are cheap; conditions that would need too many are
 //! weakened, which lets more scenarios through and none fewer.
 
+use core::ops::Range;
+
 use aho_corasick::automaton::Automaton;
 use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind};
-use expr::{DataSearch, Expr, Need, Part, SearchTest, SlotId};
+use expr::{DataSearch, Expr, Inner, Need, Part, SearchTest, SlotId};
 
 use super::env::Memo;
 use super::scenario::Scenario;
@@ -23,7 +25,9 @@ const LINES: usize = 256;
 /// How many facts there are at most.
 const FACTS: usize = 2_048;
 /// How many clauses one scenario has at most.
-const CLAUSES: usize = 8;
+const CLAUSES: usize = 16;
+/// How many clauses the sides of one `or` are joined to at most.
+const JOINS: usize = 12;
 /// Fields that say the same in one request after the other.
 const REPEATED: [SlotId; 3] = [
     slot::META_HTTP_USER_AGENT,
@@ -31,45 +35,204 @@ const REPEATED: [SlotId; 3] = [
     slot::META_TARGET_FQDN,
 ];
 
+/// Fields that are parts of the first one in a request of the edge: one pass over that
+/// one finds the words of all.
+const TARGET: [SlotId; 7] = [
+    slot::META_HTTP_PATH,
+    slot::PARSED_REQUEST,
+    slot::PARSED_HTTP_ARGS,
+    slot::PARSED_FILE_DIR,
+    slot::PARSED_FILE_NAME,
+    slot::PARSED_FILE_FRAG,
+    slot::PARSED_FILE_EXT,
+];
+
 /// Which scenarios an event can matter to.
 #[derive(Debug, Default)]
 pub(crate) struct Sieve {
-    /// Facts of the kind "this field is one of these texts".
-    texts: Vec<TextFact>,
+    /// Facts about whole fields.
+    texts: Vec<Texts>,
     words: Vec<Words>,
-    /// The conditions of each scenario, in order.
-    conditions: Vec<Vec<Clause>>,
+    /// The conditions of each scenario, in order, all in one row: the clauses of scenario
+    /// `n` end at `ends[n]`.
+    clauses: Vec<Clause>,
+    ends: Vec<usize>,
     /// What is left to ask of each scenario that was chosen, in order.
-    rests: Vec<Box<[Rest]>>,
+    rests: Vec<Box<[Ask]>>,
     facts: usize,
 }
 
-/// A side of a filter that facts do not settle.
+/// A side of a filter that is left to ask.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// One of these facts must hold, which is all there is to it.
+    Fact(Clause),
+    All(Box<[Self]>),
+    Any(Box<[Self]>),
+    Rest(Rest),
+}
+
+/// What facts alone do not settle.
 #[derive(Debug)]
 pub(crate) struct Rest {
     pub(crate) side: Expr,
+    /// It is false where not all of these hold.
+    needed: Vec<Clause>,
     /// It is true where not all of these hold; nothing is known when there are none.
     denied: Vec<Clause>,
     /// Its number, and the text on which alone its answer rests.
     pub(crate) remembered: Option<(u32, SlotId)>,
 }
 
-/// A field, texts of which it must be one, and the fact that this is.
-type TextFact = (SlotId, Vec<Box<[u8]>>, usize);
-
-/// The words that are looked for in one field.
+/// A fact about the whole of a field.
 #[derive(Debug)]
-struct Words {
+struct TextFact {
     slot: SlotId,
-    automaton: Option<DFA>,
-    /// The fact behind each word, in the automaton's order.
-    facts: Vec<usize>,
+    test: TextIs,
+    fact: usize,
 }
 
-/// Facts of which one must hold: words of the fact set and their bits.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Clause {
-    masks: Vec<(usize, u64)>,
+/// What is asked of the whole of a field.
+#[derive(PartialEq, Eq, Debug)]
+enum TextIs {
+    OneOf(Vec<Box<[u8]>>),
+    NoneOf(Vec<Box<[u8]>>),
+    Begins(u8),
+}
+
+impl TextIs {
+    fn holds(&self, text: &[u8]) -> bool {
+        let is_among = |texts: &[Box<[u8]>]| texts.iter().any(|known| **known == *text);
+        match self {
+            Self::OneOf(texts) => is_among(texts),
+            Self::NoneOf(texts) => !is_among(texts),
+            Self::Begins(byte) => text.first() == Some(byte),
+        }
+    }
+}
+
+/// The facts about the whole of one field, by the texts that any of them names.
+#[derive(Debug)]
+struct Texts {
+    slot: SlotId,
+    known: Vec<(Packed, Box<[u8]>, Bits)>,
+    /// What holds of every other text.
+    otherwise: Bits,
+    /// What holds of other texts that begin with a byte.
+    begins: Vec<(u8, Bits)>,
+}
+
+/// Words of the fact set and bits in them.
+type Bits = Box<[(usize, u64)]>;
+
+/// A text's length and first bytes: texts of up to seven bytes are equal when these are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Packed(u64);
+
+impl Packed {
+    const WHOLE: usize = 7;
+
+    fn new(text: &[u8]) -> Self {
+        let mut packed = text
+            .iter()
+            .take(Self::WHOLE)
+            .fold(0, |packed, byte| packed << 8 | u64::from(*byte));
+        packed |= (text.len().min(255) as u64) << 56;
+        Self(packed)
+    }
+}
+
+impl Texts {
+    fn new(slot: SlotId, facts: &[&TextFact]) -> Self {
+        let named = facts.iter().flat_map(|known| match &known.test {
+            TextIs::OneOf(texts) | TextIs::NoneOf(texts) => texts.as_slice(),
+            TextIs::Begins(_) => &[],
+        });
+        let mut texts: Vec<&Box<[u8]>> = named.collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let that = |holds: &dyn Fn(&TextIs) -> bool| {
+            let held = facts.iter().filter(|known| holds(&known.test));
+            bits(held.map(|known| known.fact))
+        };
+        let begins = facts.iter().filter_map(|known| match known.test {
+            TextIs::Begins(byte) => Some((byte, bits(core::iter::once(known.fact)))),
+            _ => None,
+        });
+        Self {
+            slot,
+            known: texts
+                .into_iter()
+                .map(|text| {
+                    let held = that(&|test| test.holds(text));
+                    (Packed::new(text), text.clone(), held)
+                })
+                .collect(),
+            otherwise: that(&|test| matches!(test, TextIs::NoneOf(_))),
+            begins: begins.collect(),
+        }
+    }
+
+    /// Sets the facts that hold of a text.
+    fn look(&self, text: &[u8], facts: &mut [u64]) {
+        let packed = Packed::new(text);
+        let known = self.known.iter().find(|(known, whole, _)| {
+            *known == packed && (text.len() <= Packed::WHOLE || **whole == *text)
+        });
+        if let Some((_, _, held)) = known {
+            return set_all(facts, held);
+        }
+        set_all(facts, &self.otherwise);
+        for (byte, held) in &self.begins {
+            if text.first() == Some(byte) {
+                set_all(facts, held);
+            }
+        }
+    }
+}
+
+fn bits(facts: impl Iterator<Item = usize>) -> Bits {
+    let mut bits: Vec<(usize, u64)> = Vec::new();
+    for fact in facts {
+        let bit = 1 << (fact % 64);
+        match bits.iter_mut().find(|(word, _)| *word == fact / 64) {
+            Some((_, known)) => *known |= bit,
+            None => bits.push((fact / 64, bit)),
+        }
+    }
+    bits.into()
+}
+
+fn set_all(facts: &mut [u64], bits: &[(usize, u64)]) {
+    for (word, bits) in bits {
+        if let Some(word) = facts.get_mut(*word) {
+            *word |= bits;
+        }
+    }
+}
+
+/// The words that are looked for in one field, or in several of which one holds the others.
+#[derive(Debug)]
+struct Words {
+    slots: Vec<SlotId>,
+    automaton: Option<DFA>,
+    /// Each word, in the automaton's order.
+    words: Vec<Word>,
+}
+
+/// A word of an automaton.
+#[derive(Debug)]
+struct Word {
+    length: usize,
+    /// In which of the fields it proves which fact.
+    facts: Vec<(usize, usize)>,
+}
+
+/// Facts of which one must hold: a word of the fact set and its bits, and more such.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Clause {
+    first: (usize, u64),
+    others: Box<[(usize, u64)]>,
 }
 
 /// The scenarios that are asked, by index; and the facts that led to it.
@@ -133,9 +296,18 @@ impl Chosen {
         Some((at, scenarios.get(at)?))
     }
 
-    /// Whether the facts already say that a side is true.
-    pub(crate) fn settles(&self, rest: &Rest) -> bool {
-        !rest.denied.iter().all(|clause| clause.holds(&self.facts))
+    /// What the facts say of a side; nothing when it must be asked.
+    pub(crate) fn settles(&self, rest: &Rest) -> Option<bool> {
+        let all_hold = |clauses: &[Clause]| clauses.iter().all(|clause| clause.holds(&self.facts));
+        if !all_hold(&rest.needed) {
+            return Some(false);
+        }
+        (!all_hold(&rest.denied)).then_some(true)
+    }
+
+    /// Whether a fact holds.
+    pub(crate) fn holds(&self, clause: &Clause) -> bool {
+        clause.holds(&self.facts)
     }
 }
 
@@ -149,18 +321,25 @@ impl Sieve {
             facts: 0,
             remembered: 0,
         };
-        let (conditions, rests) = filters.map(|parts| builder.filter(parts)).unzip();
-        Self {
-            conditions,
-            rests,
-            texts: builder.texts,
-            words: builder.words.into_iter().map(WordList::build).collect(),
-            facts: builder.facts,
+        let mut sieve = Self::default();
+        for parts in filters {
+            let (mut conditions, rests) = builder.filter(parts);
+            // What holds of most events is asked last.
+            conditions.sort_by_key(|facts| core::cmp::Reverse(builder.rarity(facts)));
+            sieve
+                .clauses
+                .extend(conditions.into_iter().map(Clause::new));
+            sieve.ends.push(sieve.clauses.len());
+            sieve.rests.push(rests);
         }
+        sieve.texts = builder.by_field();
+        sieve.words = builder.words.into_iter().map(WordList::build).collect();
+        sieve.facts = builder.facts;
+        sieve
     }
 
     /// What is left to ask of a scenario that was chosen by its facts.
-    pub(crate) fn rest(&self, at: usize) -> &[Rest] {
+    pub(crate) fn rest(&self, at: usize) -> &[Ask] {
         self.rests.get(at).map_or(&[], |rest| rest)
     }
 
@@ -168,38 +347,27 @@ impl Sieve {
     pub(crate) fn choose(&self, event: &Event, all: bool, chosen: &mut Chosen) {
         chosen.scenarios.clear();
         chosen.facts.clear();
-        let numbers = 0..u32::try_from(self.conditions.len()).unwrap_or(u32::MAX);
+        let numbers = 0..u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
         if all {
             chosen.scenarios.extend(numbers);
             return;
         }
         chosen.facts.resize(self.facts.div_ceil(64), 0);
         let facts = &mut chosen.facts;
-        for (slot, texts, fact) in &self.texts {
-            let text = event.text(*slot);
-            if texts.iter().any(|known| **known == *text) {
-                set(facts, *fact);
-            }
+        for texts in &self.texts {
+            texts.look(event.text(texts.slot), facts);
         }
         for words in &self.words {
-            let text = event.text(words.slot);
-            if !REPEATED.contains(&words.slot) {
-                words.find(text, |fact| set(facts, fact));
-            } else if let Some((seen, known)) = chosen.seen.place(words.slot, text) {
-                if !known {
-                    words.find(text, |fact| seen.facts.push(fact));
-                    seen.facts.sort_unstable();
-                    seen.facts.dedup();
-                }
-                seen.facts.iter().for_each(|fact| set(facts, *fact));
-            } else {
-                words.find(text, |fact| set(facts, fact));
+            words.look(event, facts, &mut chosen.seen);
+        }
+        let mut begin = 0;
+        for (number, end) in numbers.zip(&self.ends) {
+            let clauses = self.clauses.get(begin..*end).unwrap_or_default();
+            begin = *end;
+            if clauses.iter().all(|clause| clause.holds(facts)) {
+                chosen.scenarios.push(number);
             }
         }
-        let held = numbers
-            .zip(&self.conditions)
-            .filter(|(_, clauses)| clauses.iter().all(|clause| clause.holds(facts)));
-        chosen.scenarios.extend(held.map(|(at, _)| at));
     }
 }
 
@@ -210,10 +378,76 @@ fn set(facts: &mut [u64], fact: usize) {
 }
 
 impl Words {
-    fn find(&self, text: &[u8], mut hold: impl FnMut(usize)) {
+    /// Sets the facts that the words in an event's fields prove.
+    fn look(&self, event: &Event, facts: &mut [u64], seen: &mut Seen) {
+        if let [slot] = *self.slots {
+            self.look_at_one(slot, event.text(slot), facts, seen);
+            return;
+        }
+        let whole = self.slots.first().map_or(&[][..], |slot| event.text(*slot));
+        let Some(parts) = self.parts(event).filter(|_| whole.is_ascii()) else {
+            for (field, slot) in self.slots.iter().enumerate() {
+                self.each_in(event.text(*slot), field, |fact| set(facts, fact));
+            }
+            return;
+        };
+        self.find(whole, |word, end| {
+            for (field, fact) in &word.facts {
+                let inside = parts
+                    .get(*field)
+                    .is_some_and(|part| part.start + word.length <= end && end <= part.end);
+                if inside {
+                    set(facts, *fact);
+                }
+            }
+        });
+    }
+
+    fn look_at_one(&self, slot: SlotId, text: &[u8], facts: &mut [u64], seen: &mut Seen) {
+        if REPEATED.contains(&slot)
+            && let Some((seen, known)) = seen.place(slot, text)
+        {
+            if !known {
+                self.each_in(text, 0, |fact| seen.facts.push(fact));
+                seen.facts.sort_unstable();
+                seen.facts.dedup();
+            }
+            seen.facts.iter().for_each(|fact| set(facts, *fact));
+            return;
+        }
+        self.each_in(text, 0, |fact| set(facts, fact));
+    }
+
+    /// Where each field lies within the first one; nothing where one lies elsewhere.
+    fn parts(&self, event: &Event) -> Option<[Range<usize>; TARGET.len()]> {
+        let mut parts: [Range<usize>; TARGET.len()] = core::array::from_fn(|_| 0..0);
+        let whole = event.place(*self.slots.first()?);
+        for (part, slot) in parts.iter_mut().zip(&self.slots) {
+            let place = event.place(*slot);
+            if !place.is_empty() {
+                if place.start < whole.start || place.end > whole.end {
+                    return None;
+                }
+                *part = place.start - whole.start..place.end - whole.start;
+            }
+        }
+        Some(parts)
+    }
+
+    /// The facts that one field's words in a text prove.
+    fn each_in(&self, text: &[u8], field: usize, mut hold: impl FnMut(usize)) {
+        self.find(text, |word, _| {
+            for (_, fact) in word.facts.iter().filter(|(at, _)| *at == field) {
+                hold(*fact);
+            }
+        });
+    }
+
+    /// Calls `hold` with each word that stands in a text, and where it ends. Letters beyond
+    /// ASCII may become others by a change of case, so such a text has every word.
+    fn find(&self, text: &[u8], mut hold: impl FnMut(&Word, usize)) {
         let Some(automaton) = self.automaton.as_ref().filter(|_| text.is_ascii()) else {
-            // Letters beyond ASCII may become others by a change of case.
-            self.facts.iter().for_each(|fact| hold(*fact));
+            self.words.iter().for_each(|word| hold(word, 0));
             return;
         };
         if text.is_empty() {
@@ -222,13 +456,13 @@ impl Words {
         let Ok(mut state) = automaton.start_state(Anchored::No) else {
             return;
         };
-        for byte in text {
+        for (at, byte) in text.iter().enumerate() {
             state = automaton.next_state(Anchored::No, state, *byte);
             if automaton.is_special(state) && automaton.is_match(state) {
                 for place in 0..automaton.match_len(state) {
                     let word = automaton.match_pattern(state, place).as_usize();
-                    if let Some(fact) = self.facts.get(word) {
-                        hold(*fact);
+                    if let Some(word) = self.words.get(word) {
+                        hold(word, at + 1);
                     }
                 }
             }
@@ -241,43 +475,78 @@ type Facts = Vec<usize>;
 
 impl Clause {
     fn new(facts: Facts) -> Self {
-        let mut masks: Vec<(usize, u64)> = Vec::new();
-        for fact in facts {
-            let bit = 1 << (fact % 64);
-            match masks.iter_mut().find(|(word, _)| *word == fact / 64) {
-                Some((_, mask)) => *mask |= bit,
-                None => masks.push((fact / 64, bit)),
-            }
+        let mut masks = bits(facts.into_iter()).into_iter();
+        Self {
+            first: masks.next().unwrap_or_default(),
+            others: masks.collect(),
         }
-        Self { masks }
     }
 
     fn holds(&self, facts: &[u64]) -> bool {
-        self.masks
-            .iter()
-            .any(|(word, mask)| facts.get(*word).is_some_and(|facts| facts & mask != 0))
+        let holds = |(word, mask): &(usize, u64)| {
+            let facts = facts.get(*word).copied().unwrap_or_default();
+            facts & mask != 0
+        };
+        holds(&self.first) || self.others.iter().any(holds)
     }
 }
 
+/// The words of one automaton while it is built.
 struct WordList {
-    slot: SlotId,
-    words: Vec<Box<[u8]>>,
-    facts: Vec<usize>,
+    slots: Vec<SlotId>,
+    texts: Vec<Box<[u8]>>,
+    words: Vec<Word>,
 }
 
 impl WordList {
+    /// A list for a field, and for those that lie in the same text.
+    fn new(slot: SlotId) -> Self {
+        let slots = if TARGET.contains(&slot) {
+            TARGET.to_vec()
+        } else {
+            vec![slot]
+        };
+        Self {
+            slots,
+            texts: Vec::new(),
+            words: Vec::new(),
+        }
+    }
+
     fn build(self) -> Words {
         let automaton = DFA::builder()
             .match_kind(MatchKind::Standard)
             .ascii_case_insensitive(true)
-            .build(&self.words)
+            .build(&self.texts)
             .ok();
         Words {
-            slot: self.slot,
+            slots: self.slots,
             automaton,
-            facts: self.facts,
+            words: self.words,
         }
     }
+}
+
+/// The clauses that every side has.
+fn common(sides: &[Vec<Facts>]) -> Vec<Facts> {
+    let Some((first, others)) = sides.split_first() else {
+        return Vec::new();
+    };
+    let everywhere = |clause: &&Facts| others.iter().all(|side| side.contains(clause));
+    first.iter().filter(everywhere).cloned().collect()
+}
+
+/// Clauses without those that follow from a shorter one.
+fn shortest(mut clauses: Vec<Facts>) -> Vec<Facts> {
+    clauses.sort_by_key(Vec::len);
+    let mut kept: Vec<Facts> = Vec::new();
+    for clause in clauses {
+        let follows = |known: &Facts| known.iter().all(|fact| clause.contains(fact));
+        if !kept.iter().any(follows) {
+            kept.push(clause);
+        }
+    }
+    kept
 }
 
 struct Builder<'d> {
@@ -290,7 +559,7 @@ struct Builder<'d> {
 
 impl Builder<'_> {
     /// What must hold for a scenario to be asked, and what is left to ask then.
-    fn filter(&mut self, parts: Vec<Part>) -> (Vec<Clause>, Box<[Rest]>) {
+    fn filter(&mut self, parts: Vec<Part>) -> (Vec<Facts>, Box<[Ask]>) {
         let mut all: Vec<Facts> = Vec::new();
         let mut rests = Vec::new();
         // Behind a side that may fail, nothing spares asking it.
@@ -311,24 +580,55 @@ impl Builder<'_> {
             }
             harmless &= part.harmless;
             if !proven {
-                rests.push(self.rest(part));
+                rests.push(self.ask(part, false));
             }
         }
-        (all.into_iter().map(Clause::new).collect(), rests.into())
+        (all, rests.into())
     }
 
-    fn rest(&mut self, part: Part) -> Rest {
-        let denied = part.denies.map(|need| self.clauses(&need));
+    /// How a side is asked; what an inner one needs is not among its scenario's conditions.
+    fn ask(&mut self, part: Part, inner: bool) -> Ask {
+        if part.exact
+            && let [facts] = &*self.clauses(&part.need)
+        {
+            return Ask::Fact(Clause::new(facts.clone()));
+        }
+        let all = |builder: &mut Self, parts: Vec<Part>| {
+            let asks = parts.into_iter().map(|part| builder.ask(part, true));
+            asks.collect()
+        };
+        match part.inner {
+            Inner::All(parts) => Ask::All(all(self, parts)),
+            Inner::Any(parts) => Ask::Any(all(self, parts)),
+            Inner::One => Ask::Rest(self.rest(part, inner)),
+        }
+    }
+
+    /// The facts about whole fields, by field.
+    fn by_field(&self) -> Vec<Texts> {
+        let mut slots: Vec<SlotId> = self.texts.iter().map(|known| known.slot).collect();
+        slots.sort_unstable_by_key(|slot| slot.0);
+        slots.dedup();
+        let of = |slot: SlotId| {
+            let facts = self.texts.iter().filter(|known| known.slot == slot);
+            Texts::new(slot, &facts.collect::<Vec<_>>())
+        };
+        slots.into_iter().map(of).collect()
+    }
+
+    fn rest(&mut self, part: Part, inner: bool) -> Rest {
+        let mut some = |need: Option<Need>| {
+            let clauses = need.map_or_else(Vec::new, |need| self.clauses(&need));
+            clauses.into_iter().take(CLAUSES).map(Clause::new).collect()
+        };
+        let needed = some(Some(part.need).filter(|_| inner));
+        let denied = some(part.denies);
         let remembered = part.searches.filter(|slot| REPEATED.contains(slot));
         self.remembered += 1;
         Rest {
             side: part.expr,
-            denied: denied
-                .unwrap_or_default()
-                .into_iter()
-                .take(CLAUSES)
-                .map(Clause::new)
-                .collect(),
+            needed,
+            denied,
             remembered: remembered.map(|slot| (self.remembered, slot)),
         }
     }
@@ -338,7 +638,9 @@ impl Builder<'_> {
         match need {
             Need::Always => Vec::new(),
             Need::Never => vec![Vec::new()],
-            Need::OneOf(slot, texts) => self.one_of(*slot, texts).into_iter().collect(),
+            Need::OneOf(slot, texts) => self.text(*slot, TextIs::OneOf(texts.clone())),
+            Need::NoneOf(slot, texts) => self.text(*slot, TextIs::NoneOf(texts.clone())),
+            Need::Begins(slot, byte) => self.text(*slot, TextIs::Begins(*byte)),
             Need::Contains(slot, word) => self
                 .word(*slot, word)
                 .map(|fact| vec![fact])
@@ -363,37 +665,44 @@ impl Builder<'_> {
         }
     }
 
-    /// Either side may hold, so one clause of each side is joined with one of every
-    /// other: the rarest, which is taken to be the one with the fewest facts that are
-    /// words, since words are rarer than statuses.
+    /// Either side may hold, so each clause of a side is joined with each of every other;
+    /// where that were too many, only the rarest of each, which is taken to be the one
+    /// with the fewest facts that are words, since words are rarer than statuses.
     fn any(&mut self, parts: &[Need]) -> Vec<Facts> {
-        let mut joined = Facts::new();
-        let mut common: Option<Vec<Facts>> = None;
-        for part in parts {
-            let clauses = self.clauses(part);
-            let Some(rarest) = clauses.iter().max_by_key(|clause| self.rarity(clause)) else {
-                return Vec::new();
-            };
-            joined.extend(rarest);
-            common = Some(match common {
-                None => clauses,
-                Some(known) => known
-                    .into_iter()
-                    .filter(|clause| clauses.contains(clause))
-                    .collect(),
-            });
+        let mut sides: Vec<Vec<Facts>> = parts.iter().map(|part| self.clauses(part)).collect();
+        if sides.iter().any(Vec::is_empty) {
+            return Vec::new();
         }
-        joined.sort_unstable();
-        joined.dedup();
-        let mut all = common.unwrap_or_default();
-        if !all.contains(&joined) {
-            all.push(joined);
+        let joins = sides
+            .iter()
+            .fold(1_usize, |joins, side| joins.saturating_mul(side.len()));
+        if joins > JOINS {
+            let common = common(&sides);
+            for side in &mut sides {
+                side.sort_by_key(|clause| self.rarity(clause));
+                side.drain(..side.len() - 1);
+            }
+            sides
+                .iter_mut()
+                .for_each(|side| side.extend(common.iter().cloned()));
+        }
+        let mut all = vec![Facts::new()];
+        for side in sides {
+            let joined = all.iter().flat_map(|known| {
+                side.iter().map(move |clause| {
+                    let mut facts = [known.as_slice(), clause].concat();
+                    facts.sort_unstable();
+                    facts.dedup();
+                    facts
+                })
+            });
+            all = shortest(joined.collect());
         }
         all
     }
 
     fn rarity(&self, clause: &Facts) -> usize {
-        let is_text = |fact: &usize| self.texts.iter().any(|(_, _, known)| known == fact);
+        let is_text = |fact: &usize| self.texts.iter().any(|known| known.fact == *fact);
         usize::from(!clause.iter().any(is_text)) * FACTS + FACTS - clause.len().min(FACTS)
     }
 
@@ -404,45 +713,59 @@ impl Builder<'_> {
         })
     }
 
-    fn one_of(&mut self, slot: SlotId, texts: &[Box<[u8]>]) -> Option<Facts> {
+    /// The clause that a field's whole text is as told.
+    fn text(&mut self, slot: SlotId, test: TextIs) -> Vec<Facts> {
         let known = self
             .texts
             .iter()
-            .find(|(at, known, _)| *at == slot && known == texts);
-        if let Some((_, _, fact)) = known {
-            return Some(vec![*fact]);
+            .find(|known| known.slot == slot && known.test == test)
+            .map(|known| known.fact);
+        let Some(fact) = known.or_else(|| self.fresh()) else {
+            return Vec::new();
+        };
+        if known.is_none() {
+            self.texts.push(TextFact { slot, test, fact });
         }
-        let fact = self.fresh()?;
-        self.texts.push((slot, texts.to_vec(), fact));
-        Some(vec![fact])
+        vec![vec![fact]]
     }
 
-    fn list(&mut self, slot: SlotId) -> Option<&mut WordList> {
+    /// The list for a field, and the field's number in it.
+    fn list(&mut self, slot: SlotId) -> Option<(&mut WordList, usize)> {
         let at = self
             .words
             .iter()
-            .position(|list| list.slot == slot)
+            .position(|list| list.slots.contains(&slot))
             .unwrap_or_else(|| {
-                self.words.push(WordList {
-                    slot,
-                    words: Vec::new(),
-                    facts: Vec::new(),
-                });
+                self.words.push(WordList::new(slot));
                 self.words.len() - 1
             });
-        self.words.get_mut(at)
+        let list = self.words.get_mut(at)?;
+        let field = list.slots.iter().position(|known| *known == slot)?;
+        Some((list, field))
     }
 
     fn word(&mut self, slot: SlotId, word: &[u8]) -> Option<usize> {
         let word = word.to_ascii_lowercase().into_boxed_slice();
-        let list = self.list(slot)?;
-        if let Some(at) = list.words.iter().position(|known| *known == word) {
-            return list.facts.get(at).copied();
+        let (list, field) = self.list(slot)?;
+        let known = list.texts.iter().position(|known| *known == word);
+        let fact = known
+            .and_then(|at| list.words.get(at))
+            .and_then(|known| known.facts.iter().find(|(at, _)| *at == field));
+        if let Some((_, fact)) = fact {
+            return Some(*fact);
         }
         let fact = self.fresh()?;
-        let list = self.list(slot)?;
-        list.words.push(word);
-        list.facts.push(fact);
+        let (list, _) = self.list(slot)?;
+        match known.and_then(|at| list.words.get_mut(at)) {
+            Some(known) => known.facts.push((field, fact)),
+            None => {
+                list.words.push(Word {
+                    length: word.len(),
+                    facts: vec![(field, fact)],
+                });
+                list.texts.push(word);
+            }
+        }
         Some(fact)
     }
 
@@ -547,6 +870,7 @@ mod tests {
                 denies: None,
                 harmless: true,
                 searches: None,
+                inner: Inner::One,
             }]
         });
         let sieve = Sieve::new(parts, &data);
