@@ -57,19 +57,19 @@ pub(crate) async fn shake_hands(
     }
     let _place = HandshakePlace::take(core);
     let (config, witness) = Witness::beside(&config);
-    let shaken = match Tls::new(socket, config, Rc::clone(&core.buffers)) {
-        Err(error) => Err(Broken::Io(error)),
-        Ok(tls) => {
-            let mut tls = Box::new(tls);
-            let shaking = poll_fn(|cx| {
-                line.check(cx)?;
-                tls.poll_handshake(cx).map_err(Broken::from)
-            });
-            shaking.await.map(|()| tls)
-        }
+    let Ok(tls) = Tls::new(socket, config, Rc::clone(&core.buffers)) else {
+        core.counters.handshake_errors.one();
+        return Err(());
     };
+    // It is dropped, and the socket closed, after what came of it was told.
+    let mut tls = Box::new(tls);
+    let shaken = poll_fn(|cx| {
+        line.check(cx)?;
+        tls.poll_handshake(cx).map_err(Broken::from)
+    })
+    .await;
     match shaken {
-        Ok(tls) => {
+        Ok(()) => {
             core.counters.handshakes.one();
             Ok((Stream::Tls(tls), witness.name()))
         }

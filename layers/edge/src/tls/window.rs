@@ -46,12 +46,12 @@ impl Window {
 
     /// The first `count` bytes of the spare room were filled.
     pub(crate) fn add(&mut self, count: usize) {
-        self.to = self.bytes.len().min(self.to + count);
+        self.to += count.min(self.bytes.len() - self.to);
     }
 
     /// The first `count` bytes were used up.
     pub(crate) fn discard(&mut self, count: usize) {
-        self.from = self.to.min(self.from + count);
+        self.from += count.min(self.len());
         if self.is_empty() {
             (self.from, self.to) = (0, 0);
         }
