@@ -18,6 +18,10 @@ use crate::Error;
 /// Our own rules, as they lie in `rules/`: path below it, and bytes.
 const BUILT_IN: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
+/// Counts what others spare because another site's page had a browser send it. Always
+/// loaded: without it nothing could be spared.
+const FOREIGN: &str = "ringwall/http-foreign";
+
 /// A compiled program and what was wrong with its rules.
 #[derive(Debug)]
 pub struct Rulebook {
@@ -69,6 +73,13 @@ pub fn load(detection: &Detection) -> Result<Rulebook, Error> {
         let (more, lists) = gather(Some(own.clone()), &[], None, None)?;
         merge(&mut set, more);
         data.extend(lists);
+    }
+    if detection.hub.is_some() {
+        // The hub knows nothing of requests that other sites' pages have browsers send.
+        let (foreign, _) = gather(None, &[FOREIGN.to_owned()], None, None)?;
+        if !set.scenarios.iter().any(|one| one.name == FOREIGN) {
+            merge(&mut set, foreign);
+        }
     }
     tune(&mut set, detection);
     let rulebook = compile(set, &data, true);

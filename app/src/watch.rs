@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use detect::bucket::Seed;
 use detect::program::{Program, Scratch};
 use detect::rules::Fault;
-use detect::shard::{Counts, Limits, Mode, Shards};
+use detect::shard::{Counts, Limits, Mode, Realm, Shards};
 use respond::Volume;
 use vocab::{Alert, HttpEvent, Refusal, RefusedBy, Timestamp};
 
@@ -66,7 +66,7 @@ enum Looked<'e> {
 struct Seat {
     program: Arc<Program>,
     scratch: Scratch,
-    alerts: Vec<Alert>,
+    alerts: Vec<(Realm, Alert)>,
 }
 
 /// What a reload replaces.
@@ -135,14 +135,9 @@ impl Watch {
 
     /// Lets time pass: counters that are due overflow, dead buckets are freed.
     pub fn advance(&self) {
-        let mut alerts = Vec::new();
+        let mut alerts: Vec<(Realm, Alert)> = Vec::new();
         self.shards.advance(now(), &mut alerts);
-        for alert in alerts {
-            // A timer names no site; the strictest reading is that volume is observed
-            // wherever any site still does.
-            let volume = self.strictest();
-            self.bookkeeper.alert(alert, volume);
-        }
+        self.raise(&mut alerts);
     }
 
     /// Rules that were left out.
@@ -180,18 +175,19 @@ impl Watch {
         counted.fold(before, |sum, one| (sum.0 + one.events, sum.1 + one.errors))
     }
 
-    fn strictest(&self) -> Volume {
-        let time = now();
+    /// How far the site of an event enforces. What belongs to no site (a fault before the
+    /// host was known) is judged as where most is enforced: an attack is one wherever it is
+    /// sent. An installation that only observes everywhere bars for nothing.
+    fn volume(&self, site: &str, time: Timestamp) -> Volume {
         let rules = self.rules.load();
-        let mut strictest = Volume::Enforce;
-        for site in rules.sites.values() {
-            match (volume(*site, time), strictest) {
-                (Volume::ObserveAll, _) => return Volume::ObserveAll,
-                (Volume::Observe, Volume::Enforce) => strictest = Volume::Observe,
-                (Volume::Observe | Volume::Enforce, _) => {}
-            }
+        if let Some(site) = rules.sites.get(site) {
+            return volume(*site, time);
         }
-        strictest
+        let sites = rules.sites.values();
+        sites
+            .map(|site| volume(*site, time))
+            .min_by_key(|volume| realm(*volume) as u8)
+            .unwrap_or(Volume::Observe)
     }
 
     /// Looks at something on a core's seat and pours what it says.
@@ -216,19 +212,19 @@ impl Watch {
             return;
         }
         let pours = seen.pours;
+        let realm = realm(self.volume(site, time));
+        let occurrence = &mut seen.occurrence;
         self.shards
-            .apply(program.specs(), pours, &mut seen.occurrence, time, alerts);
+            .apply_within(realm, program.specs(), pours, occurrence, time, alerts);
         if !alerts.is_empty() {
-            self.raise(alerts, site, time);
+            self.raise(alerts);
         }
     }
 
     #[cold]
-    fn raise(&self, alerts: &mut Vec<Alert>, site: &str, time: Timestamp) {
-        let site = self.rules.load().sites.get(site).copied();
-        let volume = site.map_or(Volume::Observe, |site| volume(site, time));
-        for alert in alerts.drain(..) {
-            self.bookkeeper.alert(alert, volume);
+    fn raise(&self, alerts: &mut Vec<(Realm, Alert)>) {
+        for (realm, alert) in alerts.drain(..) {
+            self.bookkeeper.alert(alert, volume_of(realm));
         }
     }
 }
@@ -284,7 +280,28 @@ fn volume(site: SiteVolume, time: Timestamp) -> Volume {
     }
 }
 
+/// Sites that enforce differently share no bucket and no silence after an overflow: a source
+/// could have its overflows at a site that only observes, and be unheard of at all others.
+fn realm(volume: Volume) -> Realm {
+    match volume {
+        Volume::Enforce => Realm::First,
+        Volume::Observe => Realm::Second,
+        Volume::ObserveAll => Realm::Third,
+    }
+}
+
+fn volume_of(realm: Realm) -> Volume {
+    match realm {
+        Realm::First => Volume::Enforce,
+        Realm::Second => Volume::Observe,
+        Realm::Third => Volume::ObserveAll,
+    }
+}
+
 /// Attackers choose keys, so bucket hashes are keyed anew in every process.
 fn seed() -> Seed {
     Seed::new(crate::random_id())
 }
+
+#[cfg(test)]
+mod tests;

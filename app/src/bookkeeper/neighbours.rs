@@ -84,14 +84,11 @@ impl Desk {
     }
 
     /// These decisions, and those on the ranges that too few offenders are left in once
-    /// these are taken back.
-    pub(super) fn with_their_ranges(
-        &mut self,
-        ids: &[DecisionId],
-        time: Timestamp,
-    ) -> Vec<DecisionId> {
+    /// these are taken back. Nobody is forgiven yet: the disk may say no.
+    pub(super) fn with_their_ranges(&self, ids: &[DecisionId], time: Timestamp) -> Vec<DecisionId> {
         let mut all = ids.to_vec();
-        let Neighbours { prefixes, policy } = &mut self.neighbours;
+        let Neighbours { prefixes, policy } = &self.neighbours;
+        let mut prefixes = prefixes.clone();
         for id in ids {
             let Some(range) = prefixes.forgive(*id, policy, time) else {
                 continue;
@@ -105,6 +102,14 @@ impl Desk {
             }
         }
         all
+    }
+
+    /// Their sources did not offend, as a person's order says that is on disk.
+    pub(super) fn forgive(&mut self, ids: &[DecisionId], time: Timestamp) {
+        let Neighbours { prefixes, policy } = &mut self.neighbours;
+        for id in ids {
+            let _range = prefixes.forgive(*id, policy, time);
+        }
     }
 }
 

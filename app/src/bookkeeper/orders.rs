@@ -102,6 +102,7 @@ impl Bookkeeper {
             .map(|op| desk.author.entry(EntryId(random_id()), time, op))
             .collect();
         self.commit(desk, &entries)?;
+        self.lock().forgive(&ids, time);
         let mut values: Vec<&str> = found.iter().map(|one| one.value.as_str()).collect();
         values.sort_unstable();
         values.dedup();
@@ -167,6 +168,7 @@ impl Bookkeeper {
             self.published.publish(&applied.changes);
         }
         self.commit(desk, &entries)?;
+        self.lock().forgive(&voided, time);
         Ok(match voided.len() {
             0 => format!("{subject} is allowed."),
             ended => format!("{subject} is allowed; {} ended.", count(ended, "decision")),

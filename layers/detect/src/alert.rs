@@ -49,6 +49,15 @@ pub(crate) fn assemble(
         .collect()
 }
 
+/// Lets an alert ask for a throttle at most, as the label `strongest` does.
+pub(crate) fn slow_at_most(alert: &mut Alert) {
+    alert.labels.retain(|(name, _)| name != "strongest");
+    alert
+        .labels
+        .push(("strongest".to_owned(), "throttle".to_owned()));
+    alert.labels.sort();
+}
+
 fn sources(spec: &BucketSpec, bucket: &Bucket, mode: Mode) -> Vec<Source> {
     let mut found: Vec<Source> = Vec::new();
     for held in &bucket.queue {

@@ -63,6 +63,25 @@ pub struct Pour {
     pub owner: Owner,
 }
 
+/// Set in the keys of buckets that count what another site's page had browsers send.
+const FOREIGN: u128 = 4;
+
+impl Pour {
+    /// The same into a bucket for what another site's page had a browser send, whose alerts
+    /// ask for a throttle at most.
+    pub(crate) fn into_foreign(self) -> Self {
+        Self {
+            key: self.key | FOREIGN,
+            ..self
+        }
+    }
+}
+
+/// Whether a bucket counts what another site's page had browsers send.
+pub(crate) fn is_foreign(key: u128) -> bool {
+    key & FOREIGN != 0
+}
+
 /// The event behind a batch of pours.
 pub trait Occurrence {
     /// What a bucket keeps of it. Called when the first bucket stores it and
@@ -235,18 +254,27 @@ impl BucketSpec {
     /// calls crawling or denial of service, and its count of pages that are not there.
     #[must_use]
     pub fn spares_sessions(&self) -> bool {
-        let behavior = self.label("behavior");
-        let by_numbers = self.label("volume") == "true"
-            || matches!(behavior, "http:crawl" | "http:dos")
-            || self.name == "crowdsecurity/http-probing";
-        by_numbers && !behavior.ends_with("bruteforce")
+        self.judges_by_numbers() && !self.label("behavior").ends_with("bruteforce")
+    }
+
+    /// Whether one event of it may be anybody's, and only their number is not.
+    pub(crate) fn judges_by_numbers(&self) -> bool {
+        self.label("volume") == "true"
+            || matches!(self.label("behavior"), "http:crawl" | "http:dos")
+            || self.name == "crowdsecurity/http-probing"
     }
 
     /// Whether requests count that another site's page had a browser send (label
     /// `foreign`): by default they don't, or any page could have its visitors barred.
     #[must_use]
     pub fn counts_foreign(&self) -> bool {
-        self.label("foreign") == "true"
+        self.label("foreign") == "true" || self.counts_instead()
+    }
+
+    /// Whether it counts in the place of scenarios that do not count what another site's
+    /// page had a browser send (label `foreign`, value `instead`).
+    pub(crate) fn counts_instead(&self) -> bool {
+        self.label("foreign") == "instead"
     }
 
     /// Whether one request is enough for it, and that request is an exploit.

@@ -19,7 +19,7 @@ use vocab::{HttpEvent, Refusal, Timestamp};
 pub use http::DIFFERENCES;
 pub use scratch::{Counted, Occurring, Scratch, Seen};
 
-use crate::bucket::{BucketSpec, Owner};
+use crate::bucket::{BucketSpec, Owner, Pour};
 use crate::event::{Slots, Space, slot};
 use crate::explain::{ScenarioTrace, Trace};
 use crate::gotime::Dates;
@@ -56,6 +56,8 @@ pub struct Program {
     scenarios: Vec<Scenario>,
     sieve: Sieve,
     specs: Arc<[BucketSpec]>,
+    /// The scenario that counts what others do not count because it is foreign.
+    instead: Option<usize>,
     dates: Dates,
     /// What buckets keep beside meta, because a bucket test reads it.
     keeps: Keeps,
@@ -149,7 +151,7 @@ impl Program {
             self.pour(scratch, refusal.time, None);
         }
         if refusal.foreign {
-            self.spare_foreign(scratch);
+            self.spare_foreign(scratch, refusal.time);
         }
         scratch.seen(self, Parsed::Event)
     }
@@ -183,28 +185,73 @@ impl Program {
                 .retain(|pour| !spares(pour.scenario.0 as usize));
         }
         if http.foreign {
-            self.spare_foreign(scratch);
+            self.spare_foreign(scratch, http.time);
         }
         scratch.seen(self, Parsed::Event)
     }
 
-    /// What another site's page had a browser send counts only where a scenario says so.
-    fn spare_foreign(&self, scratch: &mut Scratch) {
-        let counts = |id: usize| self.specs.get(id).is_some_and(BucketSpec::counts_foreign);
-        scratch
-            .pours
-            .retain(|pour| counts(pour.scenario.0 as usize));
+    /// What another site's page had a browser send bars nobody, and yet nothing that would
+    /// count goes uncounted, or the header that says so would be a way out. Scenarios that
+    /// judge by numbers count it in buckets of its own; what would count elsewhere counts
+    /// once in the scenario that stands for the others. Without that one nothing is spared.
+    fn spare_foreign(&self, scratch: &mut Scratch, now: Timestamp) {
+        let Some(instead) = self.instead else { return };
+        let spec = |pour: &Pour| self.specs.get(pour.scenario.0 as usize);
+        let (mut dropped, mut counted) = (None, false);
+        scratch.pours.retain_mut(|pour| {
+            let Some(spec) = spec(pour) else { return false };
+            if spec.counts_foreign() {
+                counted |= spec.counts_instead();
+                return true;
+            }
+            if spec.judges_by_numbers() {
+                *pour = pour.into_foreign();
+                return true;
+            }
+            if !pour.cancel {
+                dropped = Some(*pour);
+            }
+            false
+        });
+        let (Some(dropped), false) = (dropped, counted) else {
+            return;
+        };
+        let Some(scenario) = self.scenarios.get(instead) else {
+            return;
+        };
+        let mut env = EventEnv {
+            event: &mut scratch.event,
+            ground: &self.ground,
+            memo: &scratch.memo,
+            now,
+        };
+        let mut pouring = Pouring {
+            group: scratch.group.as_deref(),
+            seed: scratch.seed,
+            hashes: &mut scratch.hashes,
+            room: &mut scratch.text,
+            explain: false,
+        };
+        match scenario.pour(instead, &mut env, &mut pouring).0 {
+            Ok(pour) => scratch.pours.push(Pour {
+                owner: dropped.owner,
+                ..pour
+            }),
+            Err(_) => scratch.counted.errors += 1,
+        }
     }
 
     /// Whether one request like this, not answered yet, would have its source barred as an
     /// exploit. Nothing is poured.
     pub fn is_exploit(&self, http: &HttpEvent<'_>, scratch: &mut Scratch) -> bool {
+        // It is looked at again when it is answered or refused, and counted then.
+        let counted = scratch.counted;
         scratch.begin(&self.ground.slots);
         http::fill(&mut scratch.event, http, &mut scratch.text);
-        if self.whitelists(scratch, http.time) {
-            return false;
+        if !self.whitelists(scratch, http.time) {
+            self.pour(scratch, http.time, None);
         }
-        self.pour(scratch, http.time, None);
+        scratch.counted = counted;
         let exploit = |id: usize| self.specs.get(id).is_some_and(BucketSpec::is_exploit);
         scratch
             .pours

@@ -58,6 +58,56 @@ pub enum Mode {
     Replay,
 }
 
+/// Where events count that must not be counted together, whatever their groups are: sites
+/// that bar and sites that only observe, say. A source may do as it likes where nobody is
+/// barred; were the buckets the same, an overflow there would empty those of the others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Realm {
+    /// The one where there is but one.
+    #[default]
+    First,
+    /// Another.
+    Second,
+    /// A third.
+    Third,
+}
+
+impl Realm {
+    /// A bucket's key within this realm. Two bits of the hash are given up for it, none of
+    /// them among those that choose the shard.
+    fn key(self, key: u128) -> u128 {
+        key & !3 | self as u128
+    }
+
+    /// The realm that a key was made for.
+    fn of(key: u128) -> Self {
+        match key & 3 {
+            1 => Self::Second,
+            2 => Self::Third,
+            _ => Self::First,
+        }
+    }
+}
+
+/// Takes alerts as they are raised, and where the bucket counted.
+pub trait Alarm {
+    /// One more.
+    fn raise(&mut self, realm: Realm, alert: Alert);
+}
+
+/// For whoever has one realm.
+impl Alarm for Vec<Alert> {
+    fn raise(&mut self, _: Realm, alert: Alert) {
+        self.push(alert);
+    }
+}
+
+impl Alarm for Vec<(Realm, Alert)> {
+    fn raise(&mut self, realm: Realm, alert: Alert) {
+        self.push((realm, alert));
+    }
+}
+
 /// What the shards hold and what they did so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
@@ -136,6 +186,19 @@ impl Shards {
         now: Timestamp,
         alerts: &mut Vec<Alert>,
     ) {
+        self.apply_within(Realm::First, specs, pours, occurrence, now, alerts);
+    }
+
+    /// The same within a realm. An alert may be of another one: time passes for all.
+    pub fn apply_within(
+        &self,
+        realm: Realm,
+        specs: &Arc<[BucketSpec]>,
+        pours: &[Pour],
+        occurrence: &mut dyn Occurrence,
+        now: Timestamp,
+        alerts: &mut dyn Alarm,
+    ) {
         let mut rest = pours;
         while let Some(first) = rest.first() {
             let at = self.place(first.key);
@@ -146,14 +209,14 @@ impl Shards {
             let (here, others) = rest.split_at(same);
             rest = others;
             if let Some(shard) = self.shards.get(at) {
-                lock(shard).apply(specs, here, occurrence, now, alerts);
+                lock(shard).apply(specs, (realm, here), occurrence, now, alerts);
             }
         }
     }
 
     /// Lets time pass to `now`: counters that are due overflow, dead buckets are
     /// freed. To be called about once a second on live traffic.
-    pub fn advance(&self, now: Timestamp, alerts: &mut Vec<Alert>) {
+    pub fn advance(&self, now: Timestamp, alerts: &mut dyn Alarm) {
         for shard in &self.shards {
             lock(shard).advance(now, alerts);
         }

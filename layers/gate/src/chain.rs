@@ -347,6 +347,9 @@ impl Case<'_> {
             Force::Ban => self.settle(ban(hit, !self.facts.peer_is_proxy), enforced),
             // until there are challenges, being slow is what a suspect must bear
             Force::Challenge => self.throttle("book.challenge", hit, enforced),
+            // Guesses at an account slow its owner down with everybody else, who can show that
+            // they got in. What guesses passwords with a session in hand is a POST.
+            Force::Throttle if self.facts.session && self.facts.method != b"POST" => Link::NotMine,
             Force::Throttle => self.throttle("book.throttle", hit, enforced),
             Force::Other => Link::NotMine,
             Force::Observe => {

@@ -78,7 +78,7 @@ struct Offender {
     until: Timestamp,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Range {
     offenders: Vec<Offender>,
     noted: Timestamp,
@@ -87,7 +87,7 @@ struct Range {
 }
 
 /// Barred sources by the range that they live in.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Prefixes {
     ranges: HashMap<Cidr, Range>,
     order: BTreeSet<(Timestamp, Cidr)>,

@@ -28,10 +28,11 @@ impl Seed {
         }
     }
 
-    /// The bucket key of a `groupby` value.
+    /// The bucket key of a `groupby` value. Its last three bits are left for telling apart
+    /// buckets of one group: the realm, and what a page elsewhere had sent.
     #[must_use]
     pub fn key(self, group: &[u8]) -> u128 {
-        self.hash(group)
+        self.hash(group) & !7
     }
 
     /// The hash of a `distinct` value.

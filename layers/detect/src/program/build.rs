@@ -58,7 +58,7 @@ impl Program {
         }
         missing(&rules.data, &data, &mut faults);
         let ground = Arc::new(ground(slots, data, stashes, rules, &mut faults));
-        let specs = waiting
+        let specs: Arc<[BucketSpec]> = waiting
             .into_iter()
             .map(|(document, tests)| spec(document, tests, &ground))
             .collect();
@@ -72,6 +72,7 @@ impl Program {
             stages,
             postoverflows,
             scenarios,
+            instead: specs.iter().position(BucketSpec::counts_instead),
             specs,
             dates: Dates::default(),
             keeps,

@@ -9,14 +9,14 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use vocab::{Alert, Timestamp};
+use vocab::Timestamp;
 
 use super::list::{Links, List, NONE};
-use super::{Counts, Mode};
+use super::{Alarm, Counts, Mode, Realm};
 use crate::alert;
 use crate::bucket::{
     Bucket, BucketKind, BucketSpec, Held, Now, Occurrence, Outcome, Owner, Pour, ScenarioId,
-    ScopeRule,
+    ScopeRule, is_foreign,
 };
 
 /// Slots of the wheel, one second each; later deadlines are looked at again.
@@ -166,10 +166,10 @@ impl Shard {
     pub(super) fn apply(
         &mut self,
         specs: &Specs,
-        pours: &[Pour],
+        (realm, pours): (Realm, &[Pour]),
         occurrence: &mut dyn Occurrence,
         now: Timestamp,
-        alerts: &mut Vec<Alert>,
+        alerts: &mut dyn Alarm,
     ) {
         if !Arc::ptr_eq(specs, &self.specs) {
             self.counts.stale += pours.len() as u64;
@@ -184,12 +184,16 @@ impl Shard {
         for pour in pours {
             if let Some(spec) = specs.get(pour.scenario.0 as usize) {
                 self.counts.poured += 1;
-                self.pour(spec, pour, occurrence, now, alerts);
+                let pour = Pour {
+                    key: realm.key(pour.key),
+                    ..*pour
+                };
+                self.pour(spec, &pour, occurrence, now, alerts);
             }
         }
     }
 
-    pub(super) fn advance(&mut self, now: Timestamp, alerts: &mut Vec<Alert>) {
+    pub(super) fn advance(&mut self, now: Timestamp, alerts: &mut dyn Alarm) {
         let now = self.tell(now);
         self.turn(now, usize::MAX, alerts);
     }
@@ -249,7 +253,7 @@ impl Shard {
         pour: &Pour,
         occurrence: &mut dyn Occurrence,
         now: Now,
-        alerts: &mut Vec<Alert>,
+        alerts: &mut dyn Alarm,
     ) {
         if matches!(spec.kind, BucketKind::Trigger) {
             let mut bucket = Bucket::new(now);
@@ -361,7 +365,7 @@ impl Shard {
         (scenario, group, owner): (ScenarioId, u128, Owner),
         bucket: &Bucket,
         now: Now,
-        alerts: &mut Vec<Alert>,
+        alerts: &mut dyn Alarm,
     ) {
         if spec
             .overflow_filter
@@ -394,7 +398,12 @@ impl Shard {
             self.counts.sourceless += 1;
         }
         self.counts.alerts += raised.len() as u64;
-        alerts.extend(raised);
+        for mut alert in raised {
+            if is_foreign(group) {
+                alert::slow_at_most(&mut alert);
+            }
+            alerts.raise(Realm::of(group), alert);
+        }
     }
 
     fn insert(&mut self, key: Key, owner: Owner, spec: &BucketSpec, now: Now) -> u32 {
@@ -559,7 +568,7 @@ impl Shard {
     }
 
     /// Turns the wheel to `now`, looking at no more than `budget` entries.
-    fn turn(&mut self, now: Now, mut budget: usize, alerts: &mut Vec<Alert>) {
+    fn turn(&mut self, now: Now, mut budget: usize, alerts: &mut dyn Alarm) {
         let target = now.clock.unix_seconds();
         // After a long idleness every slot is looked at once.
         self.second = self.second.max(target.saturating_sub(SLOTS as i64));
@@ -577,7 +586,7 @@ impl Shard {
     }
 
     /// An entry's turn on the wheel: it goes, or goes on.
-    fn look(&mut self, at: u32, now: Now, alerts: &mut Vec<Alert>) {
+    fn look(&mut self, at: u32, now: Now, alerts: &mut dyn Alarm) {
         if let Some(dead) = self.take_dead(at, now) {
             let specs = Arc::clone(&self.specs);
             let key = self

@@ -547,3 +547,27 @@ fn strangers_who_see_to_it_that_nobody_is_named_have_one_rate_and_health_checks_
     assert_eq!(passed(Naming::Silent, 500), 50, "DENY a flood");
     assert_eq!(passed(Naming::Known, 500), 500, "it is allowed by name");
 }
+
+#[test]
+fn a_throttle_leaves_whoever_got_in_to_read_and_slows_down_what_guesses() {
+    for (client, session, method, want) in [
+        (THROTTLED, true, &b"GET"[..], "pass"),
+        (THROTTLED, false, b"GET", "429 book.throttle"), // DENY
+        (THROTTLED, true, b"POST", "429 book.throttle"), // DENY: guesses with a session of one's own
+        (CHALLENGED, true, b"GET", "429 book.challenge"), // DENY
+        (BANNED, true, b"GET", "403 book.ban close"),    // DENY
+    ] {
+        let (_, gate) = gate(settings());
+        let site = site(Mode::Enforce);
+        let facts = Facts {
+            session,
+            method,
+            ..facts(&site, client)
+        };
+        assert_eq!(
+            judge_many(&gate, &facts, at(0), 8),
+            want,
+            "{client} {session}"
+        );
+    }
+}

