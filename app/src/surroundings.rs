@@ -36,6 +36,82 @@ pub fn gateways() -> Vec<IpAddr> {
     found
 }
 
+/// Which device leads where, of the kernel's main routing table.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Routes(Vec<Route>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Route {
+    to: Cidr,
+    metric: u32,
+    /// Whether whoever is there answers himself and no gateway passes it on.
+    direct: bool,
+    device: String,
+}
+
+impl Routes {
+    /// As they are now.
+    #[must_use]
+    pub fn now() -> Self {
+        let v4 = fs::read_to_string("/proc/net/route").unwrap_or_default();
+        let v6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
+        Self::read(&v4, &v6)
+    }
+
+    /// From tables such as `/proc/net/route` and `/proc/net/ipv6_route`.
+    #[must_use]
+    pub fn read(v4: &str, v6: &str) -> Self {
+        let v4 = v4.lines().filter_map(route_v4);
+        Self(v4.chain(v6.lines().filter_map(route_v6)).collect())
+    }
+
+    /// The device behind which somebody with this address is, without a gateway between:
+    /// that of the narrowest route, of those the one with the lowest metric, of those the
+    /// first, as the kernel chooses.
+    #[must_use]
+    pub fn device(&self, address: IpAddr) -> Option<&str> {
+        let there = self.0.iter().filter(|route| route.to.contains(address));
+        let best = there.min_by_key(|route| (u8::MAX - route.to.prefix(), route.metric))?;
+        best.direct.then_some(best.device.as_str())
+    }
+}
+
+/// Device, destination, gateway, flags, two counters, metric and mask; numbers in hex,
+/// addresses in the host's byte order, the metric in decimal.
+fn route_v4(line: &str) -> Option<Route> {
+    let mut words = line.split_whitespace();
+    let device = words.next()?.to_owned();
+    let mut bits = || u32::from_str_radix(words.next()?, 16).ok();
+    let (to, gateway, _flags) = (bits()?, bits()?, bits()?);
+    let mut words = words.skip(2);
+    let metric = words.next()?.parse().ok()?;
+    let mask = u32::from_str_radix(words.next()?, 16).ok()?;
+    let to = Ipv4Addr::from(to.to_ne_bytes());
+    let length = mask.to_ne_bytes().map(u8::leading_ones).iter().sum::<u32>();
+    Some(Route {
+        to: Cidr::new(IpAddr::V4(to), u8::try_from(length).ok()?)?,
+        metric,
+        direct: gateway == 0,
+        device,
+    })
+}
+
+/// Destination with length, source with length, next hop, metric, two counters, flags
+/// and device; all in hex.
+fn route_v6(line: &str) -> Option<Route> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [to, length, _, _, hop, metric, _, _, _, device] = words.as_slice() else {
+        return None;
+    };
+    let length = u8::from_str_radix(length, 16).ok()?;
+    Some(Route {
+        to: Cidr::new(IpAddr::V6(hex_v6(to)?), length)?,
+        metric: u32::from_str_radix(metric, 16).ok()?,
+        direct: hex_v6(hop)?.is_unspecified(),
+        device: (*device).to_owned(),
+    })
+}
+
 /// Files besides those of clients and upstreams: listeners, log, store, control.
 const OTHER_FILES: usize = 128;
 /// Of four files three are for clients. Most connections are idle most of the time; where more
@@ -153,6 +229,41 @@ mod tests {
         assert_eq!(open_files("nonsense"), None);
         assert_eq!((room(1024), room(524_288), room(10)), (672, 393_120, 16));
         assert!((19_998..=20_000).contains(&room(files_for(20_000))));
+    }
+
+    #[test]
+    fn the_device_is_that_of_the_kernels_choice() {
+        let v4 = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n\
+            eth0 00000000 010200C0 0003 0 0 0 00000000 0 0 0\n\
+            eth0 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n\
+            br-late 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n\
+            br-shop 007100CB 00000000 0001 0 0 100 C0FFFFFF 0 0 0\n\
+            docker0 007100CB 00000000 0001 0 0 7 C0FFFFFF 0 0 0\n\
+            br-part 207100CB 00000000 0001 0 0 900 F0FFFFFF 0 0 0\n\
+            br-past 006433C6 0A7100CB 0003 0 0 0 00FFFFFF 0 0 0\n\
+            * 406433C6 00000000 0201 0 0 0 F0FFFFFF 0 0 0\nnonsense\n";
+        let v6 = "20010db8000500000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001 br-six\n\
+            00000000000000000000000000000000 00 00000000000000000000000000000000 00 00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo\nnonsense\n";
+        let v4 = if cfg!(target_endian = "little") {
+            v4
+        } else {
+            return;
+        };
+        let routes = Routes::read(v4, v6);
+        for (address, device) in [
+            ("192.0.2.9", Some("eth0")), // DENY: not the later one of the same range
+            ("203.0.113.9", Some("docker0")), // the lower metric
+            ("203.0.113.33", Some("br-part")), // the narrower range, whatever its metric
+            ("2001:db8:5::9", Some("br-six")),
+            ("2001:db8:6::9", Some("lo")),
+            // DENY: behind a gateway
+            ("198.51.100.9", None),
+            ("10.0.0.9", None),
+            ("198.51.100.65", Some("*")),
+        ] {
+            assert_eq!(routes.device(address.parse().unwrap()), device, "{address}");
+        }
+        assert_eq!(Routes::default().device("192.0.2.9".parse().unwrap()), None);
     }
 
     #[test]

@@ -133,13 +133,14 @@ fn resolve(upstream: &Upstream) -> Result<Vec<UpstreamAddr>, Error> {
     Ok(addresses)
 }
 
-/// The addresses of every upstream, which are never barred.
+/// The addresses of the configuration's own upstreams, which are never barred. Those of
+/// labels are not among them: whoever starts a container would spare whom he likes.
 #[must_use]
-pub fn upstream_addresses(snapshot: &edge::Snapshot) -> Vec<IpAddr> {
-    snapshot
-        .sites
-        .iter()
-        .flat_map(|site| &site.upstreams)
+pub fn upstream_addresses(config: &Config, snapshot: &edge::Snapshot) -> Vec<IpAddr> {
+    let sites = config.edge.sites.iter().zip(&snapshot.sites);
+    sites
+        .filter(|(site, _)| site.source == SiteSource::File)
+        .flat_map(|(_, site)| &site.upstreams)
         .map(|upstream| upstream.0.ip())
         .collect()
 }

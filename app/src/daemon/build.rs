@@ -52,25 +52,15 @@ pub(super) fn build(config: &Config, start: &Start) -> Result<Built, Error> {
         },
     ));
     let snapshot = translate::edge(config, |site| volume_from(config, &bookkeeper, site))?;
-    let upstreams = translate::upstream_addresses(&snapshot);
-    let spared = Spared::new(
-        &config.book.never_ban,
-        upstreams,
-        &config.edge.trusted_proxies,
-    );
-    let local = spared.local_alert_only();
-    let profiles = translate::profiles(config, local);
+    let ground = ground(config, &snapshot)?;
     bookkeeper.configure(
-        profiles,
-        spared,
+        ground.profiles,
+        ground.spared,
         &config.book.allow,
         config.book.bans_per_minute,
         translate::prefix(config),
     );
-    let gate = Arc::new(Gate::new(
-        bookkeeper.published(),
-        translate::gate(config, tools()?, local),
-    ));
+    let gate = Arc::new(Gate::new(bookkeeper.published(), ground.gate));
     let cores = cores();
     let policies = site_policies(config, &bookkeeper);
     let watch = Arc::new(Watch::new(
@@ -137,8 +127,30 @@ pub(super) fn site_policies(config: &Config, bookkeeper: &Bookkeeper) -> Vec<(St
     sites.collect()
 }
 
+/// What a configuration and its resolved sites say to the book and the gate.
+pub(super) struct Ground {
+    pub(super) spared: Spared,
+    pub(super) profiles: respond::Profiles,
+    pub(super) gate: gate::Settings,
+}
+
+/// The ground of `config`, whose sites `snapshot` has in the same order.
+pub(super) fn ground(config: &Config, snapshot: &edge::Snapshot) -> Result<Ground, Error> {
+    let spared = Spared::new(
+        &config.book.never_ban,
+        translate::upstream_addresses(config, snapshot),
+        &config.edge.trusted_proxies,
+    );
+    let local = spared.local_alert_only();
+    Ok(Ground {
+        profiles: translate::profiles(config, local),
+        gate: translate::gate(config, tools()?, local),
+        spared,
+    })
+}
+
 /// The attack tools that the gate knows by name.
-pub(super) fn tools() -> Result<Arc<gate::Tools>, Error> {
+fn tools() -> Result<Arc<gate::Tools>, Error> {
     let list = rulebook::built_in_list(TOOLS).unwrap_or_default();
     gate::Tools::parse(list).map(Arc::new).map_err(|error| {
         Error::Operator(format!(

@@ -8,6 +8,7 @@
 //! fails leaves everything as it was; a store that cannot write is told by `status`.
 
 mod build;
+mod relabel;
 mod run;
 mod voice;
 mod worker;
@@ -18,17 +19,16 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use config::Config;
-use config::snapshot::Site;
 use gate::Gate;
-use host::docker::Frame;
 use tokio::sync::Notify;
 use vocab::Timestamp;
 
-use crate::bookkeeper::{Bookkeeper, Spared};
-use crate::labels::Labels;
+use crate::bookkeeper::Bookkeeper;
+use crate::labels::{Absent, Labels};
 use crate::watch::Watch;
 use crate::{Error, now, rulebook, surroundings, translate};
 use build::Built;
+use relabel::{with_labels, without_labels};
 pub use run::{help, run};
 use worker::Worker;
 
@@ -192,8 +192,10 @@ impl Daemon {
             .reloading
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        self.labels().release_absent();
-        let config = with_labels(&file, self.labels().sites(&file, now()));
+        // What labels come to is worked out and not yet taken: a reload that is refused
+        // frees no host.
+        let plan = self.labels().plan(&file, now(), Absent::Freed);
+        let config = with_labels(&file, plan.sites());
         let before = self.config();
         if before.edge.listeners != config.edge.listeners {
             return Err(Error::Operator(
@@ -207,27 +209,20 @@ impl Daemon {
         let snapshot = self.snapshot(&config)?;
         snapshot.check().map_err(|error| build::sentence(&error))?;
         let certificates = build::certificates(&config, &self.start.access)?;
-        let tools = build::tools()?;
+        let ground = build::ground(&config, &snapshot)?;
         self.edge()
             .reload_certificates(&certificates)
             .map_err(|error| build::sentence(&error))?;
-        let upstreams = translate::upstream_addresses(&snapshot);
         let base = without_labels(snapshot.clone(), &file);
         self.edge()
             .reload(snapshot)
             .map_err(|error| build::sentence(&error))?;
         *self.base.lock().unwrap_or_else(PoisonError::into_inner) = base;
-        let spared = Spared::new(
-            &config.book.never_ban,
-            upstreams,
-            &config.edge.trusted_proxies,
-        );
-        let local = spared.local_alert_only();
-        self.gate.replace(translate::gate(&config, tools, local));
-        let profiles = translate::profiles(&config, local);
+        self.labels().adopt(plan);
+        self.gate.replace(ground.gate);
         self.bookkeeper.configure(
-            profiles,
-            spared,
+            ground.profiles,
+            ground.spared,
             &config.book.allow,
             config.book.bans_per_minute,
             translate::prefix(&config),
@@ -249,60 +244,6 @@ impl Daemon {
             said += &format!(" Only after a restart: {}.", later.join(", "));
         }
         Ok(said)
-    }
-
-    /// Takes what was heard of containers' labels and has the sites follow; `None` lets
-    /// time pass. Blocks for moments; where it fails, the sites stay as they were.
-    pub fn relabel(&self, frame: Option<Frame>) {
-        let _one = self
-            .reloading
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(frame) = frame {
-            self.labels().hear(frame, now());
-        }
-        let file = self.file.load();
-        let config = with_labels(&file, self.labels().sites(&file, now()));
-        let before = self.config();
-        if config.edge.sites == before.edge.sites {
-            return;
-        }
-        let sites = config.edge.sites.len() - file.edge.sites.len();
-        match self.follow_labels(config, file.edge.sites.len()) {
-            Ok(()) => tracing::info!(sites, "sites of labels changed"),
-            Err(error) => tracing::error!(%error, "sites of labels not changed, the old ones stay"),
-        }
-    }
-
-    /// Puts sites of labels in force; the file's own are as they were resolved last.
-    fn follow_labels(&self, config: Config, own: usize) -> Result<(), Error> {
-        let mut snapshot = self
-            .base
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let labelled = config.edge.sites.get(own..).unwrap_or_default();
-        snapshot.sites.extend(translate::sites(labelled, |site| {
-            build::volume_from(&config, &self.bookkeeper, site)
-        })?);
-        snapshot.check().map_err(|error| build::sentence(&error))?;
-        let tools = build::tools()?;
-        let upstreams = translate::upstream_addresses(&snapshot);
-        self.edge()
-            .reload(snapshot)
-            .map_err(|error| build::sentence(&error))?;
-        let spared = Spared::new(
-            &config.book.never_ban,
-            upstreams,
-            &config.edge.trusted_proxies,
-        );
-        let local = spared.local_alert_only();
-        self.gate.replace(translate::gate(&config, tools, local));
-        self.bookkeeper.spare(spared);
-        self.watch
-            .replace_sites(&build::site_policies(&config, &self.bookkeeper));
-        self.config.store(Arc::new(config));
-        Ok(())
     }
 
     /// What is known of containers' labels.
@@ -390,19 +331,6 @@ impl Daemon {
         }
         report
     }
-}
-
-/// The configuration with the sites of labels after its own.
-fn with_labels(file: &Config, sites: Vec<Site>) -> Config {
-    let mut config = file.clone();
-    config.edge.sites.extend(sites);
-    config
-}
-
-/// The snapshot with the file's own sites alone, which come first.
-fn without_labels(mut snapshot: edge::Snapshot, file: &Config) -> edge::Snapshot {
-    snapshot.sites.truncate(file.edge.sites.len());
-    snapshot
 }
 
 /// The tables that changed since the start and that a running instance cannot take up.

@@ -16,6 +16,7 @@ use host::docker::Sight;
 use vocab::Timestamp;
 
 use super::wish::{self, Fault, Owner, Wish};
+use crate::surroundings::Routes;
 
 /// How long a host is held after its last container was removed.
 pub const HELD: Duration = Duration::from_secs(600);
@@ -40,10 +41,14 @@ pub struct Ground<'a> {
     pub allowed: &'a [HostPattern],
     /// What is enforced whatever labels say.
     pub mode: Option<Mode>,
+    /// Whether a label may have its site observe only.
+    pub may_observe: bool,
     /// Whether any listener speaks TLS.
     pub tls: bool,
     /// This host's own addresses.
     pub own: &'a [IpAddr],
+    /// What is behind which of its devices.
+    pub routes: &'a Routes,
 }
 
 /// What came of it.
@@ -60,12 +65,12 @@ pub struct Outcome {
 }
 
 /// Who has what.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Claims {
     held: BTreeMap<Place, Hold>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Hold {
     owner: Owner,
     mode: Mode,
@@ -101,7 +106,7 @@ impl Claims {
         let wishes: Vec<Wish<'_>> = sight
             .containers
             .iter()
-            .filter_map(|container| wish::read(container, ground.own, &mut faults))
+            .filter_map(|container| wish::read(container, ground, &mut faults))
             .collect();
         self.age(&wishes, now);
         let mut voices: BTreeMap<Place, Voices> = BTreeMap::new();
@@ -254,14 +259,44 @@ fn forbids(host: &HostPattern, ground: &Ground<'_>) -> Option<(String, String)> 
         let fix = "The configuration goes before labels. Take the host out of one of the two; all paths of a host belong together.";
         return Some((problem, fix.to_owned()));
     }
-    let allowed = ground.allowed.is_empty() || ground.allowed.iter().any(|one| one.covers(host));
-    if allowed {
+    if ground.allowed.iter().any(|one| one.covers(host)) {
         return None;
     }
-    let names: Vec<_> = ground.allowed.iter().map(ToString::to_string).collect();
-    let problem = format!("{host} is not among docker.hosts");
-    let fix = format!("Labels may claim {}.", names.join(", "));
-    Some((problem, fix))
+    if !ground.allowed.is_empty() {
+        let names: Vec<_> = ground.allowed.iter().map(ToString::to_string).collect();
+        let problem = format!("{host} is not among docker.hosts");
+        let fix = format!("Labels may claim {}.", names.join(", "));
+        return Some((problem, fix));
+    }
+    unnamed(host, ground)
+}
+
+/// Why labels may not have a host that `docker.hosts` does not name, where it is empty.
+fn unnamed(host: &HostPattern, ground: &Ground<'_>) -> Option<(String, String)> {
+    let below = |site: &&Site| {
+        let mut wildcards = site.hosts.iter().filter(|one| **one != HostPattern::Any);
+        wildcards.any(|one| one.covers(host))
+    };
+    if let Some(site) = ground.file.iter().find(below) {
+        let problem = format!(
+            "{host} is served by the site {} of the configuration",
+            site.name()
+        );
+        let fix = format!(
+            "To give labels what is below that wildcard, say so: docker.hosts = [\"{host}\"], or a wildcard."
+        );
+        return Some((problem, fix));
+    }
+    match host {
+        HostPattern::Wildcard(domain) if !domain.contains('.') => {
+            let problem = format!("{host} would take every host of a whole top-level domain");
+            let fix = format!(
+                "Claim the hosts that are meant, or allow it: docker.hosts = [\"{host}\"]."
+            );
+            Some((problem, fix))
+        }
+        _ => None,
+    }
 }
 
 /// The sentence for a host that somebody else has.
@@ -311,7 +346,7 @@ fn uncertified(
         for host in &wish.hosts {
             if voices.contains_key(&(host.clone(), wish.path.clone())) && !shown(host) {
                 let problem = format!("no certificate of the configuration is for {host}");
-                let fix = "Over plain HTTP it is served; over TLS visitors see a warning. Give a [[edge.site]] for \"*.example.org\" a certificate.";
+                let fix = "Over plain HTTP it is served; over TLS visitors see a warning. Give a [[edge.site]] for \"*.example.org\" a certificate, and let labels claim what is below it: docker.hosts = [\"*.example.org\"].";
                 faults.push(Fault::new(wish.container, "host", &problem, fix));
             }
         }

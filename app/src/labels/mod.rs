@@ -27,7 +27,7 @@ use host::docker::{Frame, Sight};
 use serde::{Deserialize, Serialize};
 use vocab::Timestamp;
 
-use crate::surroundings;
+use crate::surroundings::{self, Routes};
 use claims::{Claims, Ground, Outcome};
 use wish::Fault;
 
@@ -63,6 +63,29 @@ pub enum Link {
         /// Why, as a clause.
         why: String,
     },
+}
+
+/// What becomes of hosts whose containers were removed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Absent {
+    /// They are held for their time.
+    Held,
+    /// They are free at once: the operator asked.
+    Freed,
+}
+
+/// What labels come to with one configuration; `None` where nothing was heard of them
+/// or nobody asks.
+#[derive(Debug)]
+pub struct Plan(Option<(Claims, Outcome)>);
+
+impl Plan {
+    /// Its sites.
+    #[must_use]
+    pub fn sites(&self) -> Vec<Site> {
+        let outcome = self.0.as_ref().map(|(_, outcome)| outcome);
+        outcome.map_or_else(Vec::new, |outcome| outcome.sites.clone())
+    }
 }
 
 /// What `status` says of labels.
@@ -118,11 +141,6 @@ impl Labels {
         *self.lock() = Known::default();
     }
 
-    /// Frees hosts whose containers were removed.
-    pub fn release_absent(&self) {
-        self.lock().claims.release_absent();
-    }
-
     /// Whether hosts are held that time alone sets free.
     #[must_use]
     pub fn waits(&self) -> bool {
@@ -132,40 +150,54 @@ impl Labels {
     /// The sites that labels declare beside those of `file`, which has none of them.
     #[must_use]
     pub fn sites(&self, file: &Config, now: Timestamp) -> Vec<Site> {
-        if !file.docker.labels {
-            return Vec::new();
-        }
-        let mut known = self.lock();
-        let Known {
-            claims,
-            sight: Some(sight),
-            link,
-            outcome,
-        } = &mut *known
-        else {
-            return Vec::new();
+        let plan = self.plan(file, now, Absent::Held);
+        let sites = plan.sites();
+        self.adopt(plan);
+        sites
+    }
+
+    /// What labels come to beside `file`, without anything being changed yet.
+    #[must_use]
+    pub fn plan(&self, file: &Config, now: Timestamp, absent: Absent) -> Plan {
+        let known = self.lock();
+        let Some(sight) = known.sight.as_ref().filter(|_| file.docker.labels) else {
+            return Plan(None);
         };
-        let own = surroundings::own_addresses();
+        let (own, routes) = (surroundings::own_addresses(), Routes::now());
         let ground = Ground {
             file: &file.edge.sites,
             allowed: &file.docker.hosts,
             mode: file.docker.mode,
+            may_observe: file.docker.may_observe,
             tls: file.edge.listeners.iter().any(|listener| listener.tls),
             own: &own,
+            routes: &routes,
         };
         // While Docker is away, time stands still: nobody could claim anything.
-        let time = match link {
-            Link::Lost { since, .. } => *since,
+        let time = match known.link {
+            Link::Lost { since, .. } => since,
             Link::Silent | Link::Told { .. } => now,
         };
-        let found = claims.settle(sight, &ground, time);
-        if found.faults != outcome.faults
-            && let Some(first) = found.faults.first()
-        {
-            tracing::warn!(wrong = found.wrong, %first, "labels are wrong");
+        let mut claims = known.claims.clone();
+        if absent == Absent::Freed {
+            claims.release_absent();
         }
-        *outcome = found;
-        outcome.sites.clone()
+        let outcome = claims.settle(sight, &ground, time);
+        Plan(Some((claims, outcome)))
+    }
+
+    /// Takes a plan, once its configuration is in force.
+    pub fn adopt(&self, plan: Plan) {
+        let Plan(Some((claims, outcome))) = plan else {
+            return;
+        };
+        let mut known = self.lock();
+        if outcome.faults != known.outcome.faults
+            && let Some(first) = outcome.faults.first()
+        {
+            tracing::warn!(wrong = outcome.wrong, %first, "labels are wrong");
+        }
+        (known.claims, known.outcome) = (claims, outcome);
     }
 
     /// For `status`.

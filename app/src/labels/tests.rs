@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::slice;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use config::snapshot::{HostPattern, Mode, Site, SiteSource, Upstream};
-use host::docker::{Container, Sight};
+use host::docker::{Container, Endpoint, Sight};
 use vocab::Timestamp;
 
 use super::claims::{Claims, Ground, HELD, MOST_FAULTS, MOST_OF_ONE, MOST_SITES, Outcome};
 use super::wish::{self, Fault, Owner};
+use crate::surroundings::Routes;
+use crate::translate;
 
 const T0: Timestamp = Timestamp::EPOCH;
 
@@ -23,7 +26,7 @@ fn container(name: &str, project: &str, labels: &[(&str, &str)]) -> Container {
         project: (!project.is_empty()).then(|| project.to_owned()),
         running: true,
         labels: labels.iter().map(owned).collect(),
-        networks: BTreeMap::from([("shop_net".to_owned(), "203.0.113.2".parse().unwrap())]),
+        networks: BTreeMap::from([("shop_net".to_owned(), endpoint("203.0.113.2"))]),
         ports: vec![80],
         ..Container::default()
     }
@@ -32,8 +35,15 @@ fn container(name: &str, project: &str, labels: &[(&str, &str)]) -> Container {
 fn at(mut container: Container, address: &str) -> Container {
     container
         .networks
-        .insert("shop_net".to_owned(), address.parse().unwrap());
+        .insert("shop_net".to_owned(), endpoint(address));
     container
+}
+
+fn endpoint(address: &str) -> Endpoint {
+    Endpoint {
+        address: address.parse().unwrap(),
+        bridge: "br-shop".to_owned(),
+    }
 }
 
 fn sight(containers: &[Container]) -> Sight {
@@ -57,13 +67,26 @@ fn file_site(host: &str) -> Site {
     }
 }
 
-const GROUND: Ground<'static> = Ground {
+/// A host with the network of a shop, 203.0.113.0/24, and a LAN, 198.51.100.0/24.
+static GROUND: LazyLock<Ground<'static>> = LazyLock::new(|| Ground {
     file: &[],
     allowed: &[],
     mode: None,
+    may_observe: false,
     tls: false,
     own: &[],
-};
+    routes: &ROUTES,
+});
+
+static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
+    let hex = |address: [u8; 4]| format!("{:08X}", u32::from_ne_bytes(address));
+    let line = |device: &str, to: [u8; 4]| {
+        let (to, mask) = (hex(to), hex([255, 255, 255, 0]));
+        format!("{device} {to} 00000000 0001 0 0 0 {mask} 0 0 0\n")
+    };
+    let lan = line("eth0", [198, 51, 100, 0]);
+    Routes::read(&(line("br-shop", [203, 0, 113, 0]) + &lan), "")
+});
 
 /// `name -> upstreams` of each site, in order.
 fn listed(outcome: &Outcome) -> Vec<String> {
@@ -161,6 +184,7 @@ const WRONG: &[Wrong] = &[
     (&[("host", "a"), ("network", "back")], "ringwall.network", "in: shop_net", "a -> "),
     // what is not understood leaves the rest as it is
     (&[("host", "a"), ("mode", "off")], "ringwall.mode", "enforce or observe", "a -> 203.0.113.2:80"),
+    (&[("host", "a"), ("mode", "observe")], "ringwall.mode", "docker.may_observe", "a -> 203.0.113.2:80"),
     (&[("host", "a"), ("enable", "1")], "ringwall.enable", "true or false", "a -> 203.0.113.2:80"),
     (&[("host", "a"), ("prot", "1")], "ringwall.prot", "host, port, path", "a -> 203.0.113.2:80"),
     (&[("host", "a"), ("tls", "true")], "ringwall.tls", "belongs to the listener", "a -> 203.0.113.2:80"),
@@ -191,7 +215,7 @@ fn an_address_that_is_no_containers_own_is_no_upstream() {
     let own: [IpAddr; 1] = ["203.0.113.1".parse().unwrap()];
     let ground = Ground {
         own: &own,
-        ..GROUND
+        ..*GROUND
     };
     // DENY
     for address in [
@@ -223,6 +247,56 @@ fn an_address_that_is_no_containers_own_is_no_upstream() {
 }
 
 #[test]
+fn an_address_that_is_not_behind_its_networks_own_bridge_is_no_upstream() {
+    for (address, bridge, leads) in [
+        ("203.0.113.7", "br-shop", true),
+        // DENY: a macvlan network names whom it likes, on the LAN or elsewhere, and its
+        // gateway may be ours; there is no bridge of its id
+        ("198.51.100.5", "br-0af0b3964c28", false),
+        ("192.0.2.200", "br-0af0b3964c28", false),
+        ("203.0.113.7", "br-0af0b3964c28", false),
+        // DENY: a bridge over a range of the LAN, where the LAN's route goes before
+        ("198.51.100.5", "br-shop", false),
+        // DENY: devices that are there, or would be, without being Docker's
+        ("198.51.100.5", "br-", false),
+        ("203.0.113.7", "", false),
+        ("203.0.113.7", "docker0", false),
+    ] {
+        let mut one = container("web", "", &[("host", "a.example.org")]);
+        let at = Endpoint {
+            address: address.parse().unwrap(),
+            bridge: bridge.to_owned(),
+        };
+        one.networks.insert("shop_net".to_owned(), at);
+        let outcome = Claims::default().settle(&sight(&[one]), &GROUND, T0);
+        let held = if leads {
+            format!("a.example.org -> {address}:80")
+        } else {
+            "a.example.org -> ".to_owned()
+        };
+        assert_eq!(listed(&outcome), [held], "DENY {address} {bridge}");
+        assert_eq!(outcome.wrong, usize::from(!leads), "{outcome:?}");
+    }
+}
+
+#[test]
+fn an_upstream_of_a_label_is_barred_like_anybody() {
+    let text = "[edge]\nlisten = ['127.0.0.1:8080']\n\
+        [[edge.site]]\nhost = ['a.example.org']\nto = ['http://127.0.0.1:3000']\n";
+    let mut config = crate::configuration::from_text("ringwall.toml", text).unwrap();
+    let mut labelled = file_site("b.example.org");
+    labelled.source = SiteSource::Labels {
+        containers: vec!["web".to_owned()],
+    };
+    labelled.upstreams[0].host = "198.51.100.7".to_owned();
+    config.edge.sites.push(labelled);
+    let snapshot = translate::edge(&config, |_| T0).unwrap();
+    let spared = translate::upstream_addresses(&config, &snapshot);
+    let own: [IpAddr; 1] = ["127.0.0.1".parse().unwrap()];
+    assert_eq!(spared, own, "DENY: a label spares an address everywhere");
+}
+
+#[test]
 fn the_one_exposed_port_is_taken_and_several_are_named() {
     for (ports, want) in [
         (vec![], "exposes no port"),
@@ -231,14 +305,17 @@ fn the_one_exposed_port_is_taken_and_several_are_named() {
         let mut one = container("web", "", &[("host", "a.example.org")]);
         one.ports = ports;
         let mut faults = Vec::new();
-        let wish = wish::read(&one, &[], &mut faults).unwrap();
+        let wish = wish::read(&one, &GROUND, &mut faults).unwrap();
         assert_eq!(wish.upstream, None);
         assert_eq!(wish.owner, Owner::Container("web".to_owned()));
         assert!(faults[0].to_string().contains(want), "{}", faults[0]);
         // One that does not run exposes nothing, and that is no fault.
         one.running = false;
         faults.clear();
-        assert_eq!(wish::read(&one, &[], &mut faults).unwrap().upstream, None);
+        assert_eq!(
+            wish::read(&one, &GROUND, &mut faults).unwrap().upstream,
+            None
+        );
         assert_eq!(faults, []);
     }
 }
@@ -305,7 +382,7 @@ fn the_configuration_goes_before_labels() {
     let ground = Ground {
         file: &file,
         allowed: &allowed,
-        ..GROUND
+        ..*GROUND
     };
     for (host, part) in [
         ("a.example.org", "belongs to the site a.example.org"),
@@ -331,36 +408,79 @@ fn the_configuration_goes_before_labels() {
         "shop",
         &[("host", "x.apps.example.org"), ("mode", "observe")],
     );
-    let enforced = Ground {
-        mode: Some(Mode::Enforce),
-        ..ground
-    };
     let mut claims = Claims::default();
-    assert_eq!(
-        claims
-            .settle(&sight(slice::from_ref(&one)), &ground, T0)
-            .sites[0]
-            .mode,
-        Mode::Observe
-    );
-    assert_eq!(
-        claims
-            .settle(&sight(slice::from_ref(&one)), &enforced, T0)
-            .sites[0]
-            .mode,
-        Mode::Enforce
-    );
+    for (mode, may_observe, want) in [
+        // DENY: one site that observes weakens all of them, and a label is anybody's word
+        (None, false, Mode::Gradual),
+        (None, true, Mode::Observe),
+        (Some(Mode::Enforce), true, Mode::Enforce),
+        (Some(Mode::Observe), false, Mode::Observe),
+    ] {
+        let ground = Ground {
+            mode,
+            may_observe,
+            ..ground
+        };
+        let outcome = claims.settle(&sight(slice::from_ref(&one)), &ground, T0);
+        assert_eq!(outcome.sites[0].mode, want, "DENY {mode:?} {may_observe}");
+        let wrong = usize::from(mode.is_none() && !may_observe);
+        assert_eq!(outcome.wrong, wrong, "{mode:?} {may_observe}");
+    }
     // A reload that names the host takes it back at once.
     let file = [file_site("x.apps.example.org")];
     let outcome = claims.settle(
         &sight(&[one]),
         &Ground {
             file: &file,
-            ..GROUND
+            ..*GROUND
         },
         T0,
     );
     assert_eq!(outcome.sites, []);
+}
+
+#[test]
+fn what_a_wildcard_of_the_configuration_serves_is_given_away_by_name_only() {
+    let file = [file_site("*.example.org"), file_site("*")];
+    for (host, hosts, part) in [
+        // DENY: visitors of these reach the configuration's own site, with their cookies
+        ("login.example.org", "", "served by the site *.example.org"),
+        ("a.b.example.org", "", "served by the site *.example.org"),
+        ("*.a.example.org", "", "served by the site *.example.org"),
+        ("*.example.org", "*.example.org", "belongs to the site"),
+        ("*.example.org", "*.org", "belongs to the site"),
+        (
+            "login.example.org",
+            "*.apps.example.org",
+            "not among docker.hosts",
+        ),
+        // DENY: as good as '*'
+        ("*.com", "", "top-level domain"),
+        ("*.org", "", "top-level domain"),
+        ("*.org", "*.example.org", "not among docker.hosts"),
+        // What the operator names is for labels; so is what only '*' would serve.
+        ("login.example.org", "*.example.org", ""),
+        ("*.a.example.org", "*.example.org", ""),
+        ("a.example.net", "", ""),
+        ("*.example.net", "", ""),
+        ("*.internal", "*.internal", ""),
+    ] {
+        let allowed: Vec<_> = hosts
+            .split_whitespace()
+            .map(|host| HostPattern::read(host).unwrap())
+            .collect();
+        let ground = Ground {
+            file: &file,
+            allowed: &allowed,
+            ..*GROUND
+        };
+        let one = container("web", "shop", &[("host", host)]);
+        let outcome = Claims::default().settle(&sight(&[one]), &ground, T0);
+        let granted = usize::from(part.is_empty());
+        assert_eq!(outcome.sites.len(), granted, "DENY {host} with [{hosts}]");
+        let said = problems(&outcome).join(" ");
+        assert!(said.contains(part), "{host} with [{hosts}]: {said}");
+    }
 }
 
 #[test]
@@ -460,10 +580,13 @@ fn a_tls_listener_without_a_certificate_for_the_host_is_named() {
         key: "a.key".into(),
     });
     let file = [certified];
+    let allowed = ["*.example.org", "*.example.net"].map(|host| HostPattern::read(host).unwrap());
     let ground = Ground {
         file: &file,
+        // A certificate's site has upstreams too: that labels may have its hosts is said.
+        allowed: &allowed,
         tls: true,
-        ..GROUND
+        ..*GROUND
     };
     for (host, wrong) in [
         ("a.example.org", 0),
@@ -488,7 +611,11 @@ fn the_older_containers_mode_holds_and_a_difference_is_named() {
         "shop",
         &[("host", "a.example.org"), ("mode", "observe")],
     );
-    let outcome = Claims::default().settle(&sight(&[one, two]), &GROUND, T0);
+    let ground = Ground {
+        may_observe: true,
+        ..*GROUND
+    };
+    let outcome = Claims::default().settle(&sight(&[one, two]), &ground, T0);
     assert_eq!(outcome.sites[0].mode, Mode::Enforce, "DENY");
     assert_eq!(outcome.faults[0].label, "ringwall.mode");
 }

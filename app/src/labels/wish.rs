@@ -4,8 +4,10 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use config::snapshot::{HostPattern, Mode, path_prefix};
-use host::docker::{Container, PREFIX};
+use host::docker::{Container, Endpoint, PREFIX};
 use serde::{Deserialize, Serialize};
+
+use super::claims::Ground;
 
 /// The most hosts that one container may name.
 pub const MOST_HOSTS: usize = 8;
@@ -94,13 +96,12 @@ pub struct Wish<'c> {
     pub upstream: Option<SocketAddr>,
 }
 
-/// Reads one container's labels; what is wrong goes to `faults`. `own` are this host's
-/// addresses. `None` where no site comes of it: it is switched off, or what it claims
+/// Reads one container's labels; what is wrong goes to `faults`. `None` where no site comes of it: it is switched off, or what it claims
 /// is not clear. A claim that is clear stands even where the rest is wrong: its site
 /// then answers 503, rather than leaving the host to another site.
 pub fn read<'c>(
     container: &'c Container,
-    own: &[IpAddr],
+    ground: &Ground<'_>,
     faults: &mut Vec<Fault>,
 ) -> Option<Wish<'c>> {
     let mut reader = Reader { container, faults };
@@ -115,7 +116,7 @@ pub fn read<'c>(
     }
     reader.unknown();
     let (hosts, path) = (reader.hosts(), reader.path());
-    let (mode, upstream) = (reader.mode(), reader.upstream(own));
+    let (mode, upstream) = (reader.mode(ground), reader.upstream(ground));
     let (hosts, path) = (hosts?, path?);
     let owner = match &container.project {
         Some(project) => Owner::Project(project.clone()),
@@ -157,7 +158,8 @@ impl<'c> Reader<'c, '_> {
             }
             let fix = if matches!(name.as_str(), "tls" | "certificate" | "key") {
                 "TLS belongs to the listener, and certificates to the configuration: give a \
-                 [[edge.site]] for \"*.example.org\" a certificate, and it serves these hosts too."
+                 [[edge.site]] for \"*.example.org\" a certificate and set docker.hosts = \
+                 [\"*.example.org\"]; it serves these hosts too."
             } else {
                 "There are ringwall.host, port, path, mode, network and enable. The others are \
                  read without it."
@@ -206,10 +208,17 @@ impl<'c> Reader<'c, '_> {
         }
     }
 
-    fn mode(&mut self) -> Option<Mode> {
+    fn mode(&mut self, ground: &Ground<'_>) -> Option<Mode> {
         match self.label("mode")? {
             "enforce" => Some(Mode::Enforce),
-            "observe" => Some(Mode::Observe),
+            // Where the configuration has the last word, it does not matter.
+            "observe" if ground.may_observe || ground.mode.is_some() => Some(Mode::Observe),
+            "observe" => {
+                let problem = "is not allowed: where one site only observes, every site accepts connections of barred addresses";
+                let fix = "Set docker.may_observe = true, or docker.mode, in the configuration. Until then the site is as if it were left out.";
+                self.fault("mode", problem, fix);
+                None
+            }
             _ => {
                 let fix =
                     "Expected enforce or observe. Until then the site is as if it were left out.";
@@ -219,7 +228,7 @@ impl<'c> Reader<'c, '_> {
         }
     }
 
-    fn upstream(&mut self, own: &[IpAddr]) -> Option<SocketAddr> {
+    fn upstream(&mut self, ground: &Ground<'_>) -> Option<SocketAddr> {
         let port = match self.label("port").map(str::parse::<u16>) {
             Some(Ok(0) | Err(_)) => {
                 let fix = "Expected the port that the service listens on inside of the container.";
@@ -232,7 +241,7 @@ impl<'c> Reader<'c, '_> {
         if !self.container.running {
             return None;
         }
-        let address = self.address(own)?;
+        let address = self.address(ground)?;
         match (port, self.container.ports.as_slice()) {
             (Some(port), _) | (None, &[port]) => Some(SocketAddr::new(address, port)),
             (None, []) => {
@@ -252,7 +261,7 @@ impl<'c> Reader<'c, '_> {
         }
     }
 
-    fn address(&mut self, own: &[IpAddr]) -> Option<IpAddr> {
+    fn address(&mut self, ground: &Ground<'_>) -> Option<IpAddr> {
         let networks = &self.container.networks;
         if self.container.host_network {
             let fix = "Labels lead to containers' own addresses only. Write a [[edge.site]] with to = [\"http://127.0.0.1:PORT\"] into the configuration.";
@@ -269,7 +278,7 @@ impl<'c> Reader<'c, '_> {
             }
             None => networks.values().next(),
         };
-        let Some(address) = found.copied() else {
+        let Some(Endpoint { address, bridge }) = found else {
             let names: Vec<_> = networks.keys().map(String::as_str).collect();
             if names.is_empty() {
                 let fix = "Connect it to a network: docker network connect NETWORK CONTAINER.";
@@ -280,14 +289,19 @@ impl<'c> Reader<'c, '_> {
             }
             return None;
         };
-        if is_ours_or_nobodys(address, own) {
-            let problem = format!("its address {address} is not a container's own");
-            let fix =
-                "Labels lead to containers only. Write a [[edge.site]] into the configuration.";
-            self.fault("network", &problem, fix);
-            return None;
-        }
-        Some(address)
+        // Whoever makes a network chooses its addresses and its gateway: with a macvlan
+        // network they may be anybody's. Docker gives a bridge of its own making a name
+        // that nobody chooses, and the kernel knows what is behind it.
+        let problem = if is_ours_or_nobodys(*address, ground.own) {
+            format!("its address {address} is not a container's own")
+        } else if ground.routes.device(*address) != Some(bridge) {
+            format!("{address} is not behind {bridge}, which a bridge network of Docker's would be")
+        } else {
+            return Some(*address);
+        };
+        let fix = "Labels lead to containers on Docker's own bridge networks only, without a bridge.name. Write a [[edge.site]] into the configuration.";
+        self.fault("network", &problem, fix);
+        None
     }
 }
 

@@ -254,8 +254,8 @@ pub enum Format {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Site {
-    /// Hosts: names, `*.example.org` for one more label, or `*` for any host that no
-    /// other site names. Required.
+    /// Hosts: names, `*.example.org` for every name below it (its certificate is good
+    /// for one label only), or `*` for any host that no other site names. Required.
     pub host: Vec<String>,
     /// The path prefix, matched at whole segments. `/`, which is every path.
     pub path: String,
@@ -310,13 +310,19 @@ pub struct Docker {
     /// Docker's socket. `/var/run/docker.sock` is where Docker puts it.
     pub socket: String,
     /// The hosts that labels may claim: names, or `*.example.org` for everything below.
-    /// Empty: any host but `*` and those that sites of this file name. Set it where
-    /// others than you start containers, such as a runner of build jobs.
+    /// Empty: any host but `*`, wildcards such as `*.com`, and those that sites of this
+    /// file name or serve by a wildcard; what is below such a wildcard is for labels
+    /// where it is named here. Set it where others than you start containers, such as a
+    /// runner of build jobs.
     pub hosts: Vec<String>,
     /// What is enforced on these sites, whatever their labels say. Left out: what
     /// `ringwall.mode` says, and without that as for any site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    /// Whether `ringwall.mode=observe` is heeded. No: one site that only observes makes
+    /// every site accept the connections of barred addresses, since the host is not
+    /// known yet when they connect, and a label is the word of whoever starts containers.
+    pub may_observe: bool,
 }
 
 impl Default for Docker {
@@ -326,6 +332,7 @@ impl Default for Docker {
             socket: "/var/run/docker.sock".to_owned(),
             hosts: Vec::new(),
             mode: None,
+            may_observe: false,
         }
     }
 }

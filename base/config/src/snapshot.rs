@@ -220,8 +220,8 @@ pub enum HostPattern {
     Any,
     /// One name or address, lower case, without port or trailing dot.
     Exact(String),
-    /// `*.example.org`: exactly one more label before the named domain, as in a
-    /// wildcard certificate. The domain is held without `*.`.
+    /// `*.example.org`: every name below the domain, however deep; a wildcard
+    /// certificate is good for one label only. The domain is held without `*.`.
     Wildcard(String),
 }
 
@@ -331,10 +331,12 @@ pub struct Docker {
     pub labels: bool,
     /// Docker's socket. Absolute.
     pub socket: PathBuf,
-    /// What labels may claim; empty for anything but `*`.
+    /// What labels may claim; empty for what the configuration does not serve.
     pub hosts: Vec<HostPattern>,
     /// What is enforced whatever the labels say; `None` for what they say.
     pub mode: Option<Mode>,
+    /// Whether a label may have its site observe only.
+    pub may_observe: bool,
 }
 
 /// The `[detection]` table.

@@ -1,12 +1,12 @@
 //! From Docker's list of containers to a [`Sight`]. Pure.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use serde::Deserialize;
 
 use super::{
-    Container, MOST_CONTAINERS, MOST_LABELS, MOST_PLACES, NAME_BYTES, PREFIX, Sight, VALUE_BYTES,
+    Container, Endpoint, MOST_CONTAINERS, MOST_LABELS, MOST_PLACES, NAME_BYTES, PREFIX, Sight,
+    VALUE_BYTES,
 };
 
 /// The labels that say to what a container belongs, the first that is there.
@@ -55,11 +55,13 @@ struct HostConfig {
 #[serde(rename_all = "PascalCase")]
 struct NetworkSettings {
     #[serde(default)]
-    networks: Option<BTreeMap<String, Option<Endpoint>>>,
+    networks: Option<BTreeMap<String, Option<Place>>>,
 }
 
 #[derive(Deserialize)]
-struct Endpoint {
+struct Place {
+    #[serde(default, rename = "NetworkID")]
+    network: String,
     #[serde(default, rename = "IPAddress")]
     v4: String,
     #[serde(default, rename = "GlobalIPv6Address")]
@@ -120,18 +122,30 @@ fn container(entry: Entry) -> Option<Container> {
     })
 }
 
-fn networks(settings: Option<NetworkSettings>) -> BTreeMap<String, IpAddr> {
+fn networks(settings: Option<NetworkSettings>) -> BTreeMap<String, Endpoint> {
     let all = settings.and_then(|settings| settings.networks);
-    let address = |endpoint: Endpoint| {
-        let both = [endpoint.v4, endpoint.v6];
-        both.into_iter().find_map(|text| text.parse().ok())
-    };
     all.unwrap_or_default()
         .into_iter()
         .filter(|(name, _)| name.len() <= NAME_BYTES)
-        .filter_map(|(name, endpoint)| Some((name, address(endpoint?)?)))
+        .filter_map(|(name, place)| {
+            let endpoint = endpoint(&name, &place?)?;
+            Some((name, endpoint))
+        })
         .take(MOST_PLACES)
         .collect()
+}
+
+fn endpoint(name: &str, place: &Place) -> Option<Endpoint> {
+    let both = [&place.v4, &place.v6];
+    Some(Endpoint {
+        address: both.into_iter().find_map(|text| text.parse().ok())?,
+        // The one network whose name nobody else can have.
+        bridge: if name == "bridge" {
+            "docker0".to_owned()
+        } else {
+            format!("br-{}", short(&place.network, ID_DIGITS))
+        },
+    })
 }
 
 fn ports(all: Vec<Port>) -> Vec<u16> {
@@ -178,7 +192,11 @@ mod tests {
                 },
                 "HostConfig": { "NetworkMode": "shop_default" },
                 "NetworkSettings": { "Networks": {
-                    "shop_default": { "IPAddress": "203.0.113.2", "GlobalIPv6Address": "2001:db8::2" },
+                    "shop_default": {
+                        "NetworkID": "ee6ec37e355ca8b720998c08d66ed41bad9695e1dbfc45f0ede5a4ec60e65008",
+                        "IPAddress": "203.0.113.2", "GlobalIPv6Address": "2001:db8::2",
+                    },
+                    "bridge": { "NetworkID": "3ee4e014860b74f0", "IPAddress": "203.0.113.9" },
                     "shop_six": { "IPAddress": "", "GlobalIPv6Address": "2001:db8::3" },
                     "shop_gone": { "IPAddress": "" },
                 } },
@@ -194,7 +212,11 @@ mod tests {
                 "id": "9636c8eb72b0", "name": "shop-web-1", "project": "shop",
                 "created": 1_795_372_809, "running": true, "host_network": false,
                 "labels": { "host": "shop.example.org" }, "cut": false,
-                "networks": { "shop_default": "203.0.113.2", "shop_six": "2001:db8::3" },
+                "networks": {
+                    "shop_default": { "address": "203.0.113.2", "bridge": "br-ee6ec37e355c" },
+                    "bridge": { "address": "203.0.113.9", "bridge": "docker0" },
+                    "shop_six": { "address": "2001:db8::3", "bridge": "br-" },
+                },
                 "ports": [8080],
             }],
             "left_out": 0,

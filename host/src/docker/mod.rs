@@ -95,7 +95,19 @@ pub struct Container {
     /// Whether labels of ours were left out for their number or length.
     pub cut: bool,
     /// The networks it has an address in, by name.
-    pub networks: BTreeMap<String, IpAddr>,
+    pub networks: BTreeMap<String, Endpoint>,
     /// The TCP ports that it exposes, in order.
     pub ports: Vec<u16>,
+}
+
+/// Where a container is in a network.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// The address that Docker gave out, or that whoever made the network chose.
+    pub address: IpAddr,
+    /// The device that leads there where the network is a bridge that Docker made and
+    /// named: `docker0`, or `br-` and the network's id, which nobody chooses. Whether
+    /// there is such a device is for the kernel to say.
+    pub bridge: String,
 }

@@ -26,6 +26,7 @@ pub(super) fn docker(check: &mut Check<'_>, raw: &raw::Docker) -> Docker {
         socket,
         hosts: hosts(check, &raw.hosts),
         mode: raw.mode.map(edge::mode),
+        may_observe: raw.may_observe,
     }
 }
 
