@@ -194,7 +194,9 @@ fn labels(daemon: &Daemon) -> Option<ControlView> {
     );
     let state = if let Some(why) = &view.why {
         State::Broken(format!(
-            "Since {since} Docker is not heard: {why}. The sites stay as they were."
+            "Since {since} Docker is not heard: {why}. The sites stay as they were, with the addresses \
+             heard last; where Docker itself goes on and gives one to another container, that one gets \
+             the requests. Mend this, or run 'ringwall down'."
         ))
     } else if !view.connected {
         State::Unknown("Docker has not answered yet.".to_owned())
@@ -211,10 +213,16 @@ fn labels(daemon: &Daemon) -> Option<ControlView> {
     } else {
         "this process itself, which holds the socket (as good as root): without root there is no helper"
     };
-    let left_out = match view.left_out {
+    let mut left_out = match view.left_out {
         0 => String::new(),
         more => format!(" {more} more containers have labels and were left out."),
     };
+    if view.oversized > 0 {
+        left_out += &format!(
+            " {} containers were not read: their descriptions are longer than 1 MiB.",
+            view.oversized
+        );
+    }
     let evidence = format!(
         "{} containers declare {} sites; {} is asked by {hands}.{left_out}",
         view.containers,

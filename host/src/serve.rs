@@ -5,7 +5,7 @@
 //! is logged and does not stop it.
 
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use host_sys::account::CapabilitySet;
 use host_sys::{Channel, Error, account, fence, file, filter, process};
@@ -14,6 +14,9 @@ use crate::desk::{Desk, Order};
 use crate::docker::{self, Watch};
 use crate::policy::Policy;
 use crate::verb::{LARGEST, Refusal, Reply, Why, Word};
+
+/// How long a watch may take to end before there is no other.
+const LAST_WORD: Duration = Duration::from_millis(250);
 
 /// Runs the helper on the channel that is standard input until the peer is gone.
 ///
@@ -89,7 +92,12 @@ fn carry_out(
             Err(error) => (system(&error), None),
         },
         Order::Watch(rule) => {
-            *watch = None; // one at a time: the pipe before this one ends
+            // One at a time: the pipe before this one ends. Where its thread cannot, a
+            // peer that holds pipes and reads none would have one more with each.
+            if watch.as_ref().is_some_and(|before| !before.end(LAST_WORD)) {
+                let detail = "the watch before is not read to its end";
+                return (Word::Refused(Refusal::new(Why::Budget, detail)), None);
+            }
             match docker::watch(rule) {
                 Ok((pipe, started)) => {
                     *watch = Some(started);
@@ -103,8 +111,12 @@ fn carry_out(
                 let watched = desk.policy().docker.clone();
                 desk.adopt(policy.bounded());
                 let policy = desk.policy();
-                if policy.docker != watched {
-                    *watch = None; // what is no longer configured is no longer told
+                if policy.docker != watched
+                    && let Some(watch) = watch
+                {
+                    // What is no longer configured is no longer told. Kept where it is:
+                    // its thread may still be there.
+                    let _ended = watch.end(Duration::ZERO);
                 }
                 let word = Word::Reloaded {
                     listeners: policy.listeners.len(),

@@ -101,6 +101,9 @@ pub struct LabelsView {
     pub containers: usize,
     /// Containers beyond the most that are looked at.
     pub left_out: usize,
+    /// Containers whose description is too long to be read.
+    #[serde(default)]
+    pub oversized: usize,
     /// Sites declared by labels.
     pub sites: usize,
     /// What is wrong, the first of it.
@@ -215,6 +218,7 @@ impl Labels {
             why,
             containers: known.outcome.containers,
             left_out: known.sight.as_ref().map_or(0, |sight| sight.left_out),
+            oversized: known.sight.as_ref().map_or(0, |sight| sight.oversized),
             sites: known.outcome.sites.len(),
             faults: known.outcome.faults.clone(),
             wrong: known.outcome.wrong,

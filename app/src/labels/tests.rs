@@ -49,7 +49,7 @@ fn endpoint(address: &str) -> Endpoint {
 fn sight(containers: &[Container]) -> Sight {
     Sight {
         containers: containers.to_vec(),
-        left_out: 0,
+        ..Sight::default()
     }
 }
 

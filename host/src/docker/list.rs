@@ -1,8 +1,14 @@
-//! From Docker's list of containers to a [`Sight`]. Pure.
+//! From Docker's list of containers to a [`Sight`], piece by piece. Pure.
+//!
+//! One container at a time is held, and of a container with a description longer than
+//! [`ENTRY_BYTES`] nothing: whoever gives his a million labels hides his own and
+//! nobody else's.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::{
     Container, Endpoint, MOST_CONTAINERS, MOST_LABELS, MOST_PLACES, NAME_BYTES, PREFIX, Sight,
@@ -11,6 +17,8 @@ use super::{
 
 /// The labels that say to what a container belongs, the first that is there.
 const PROJECTS: [&str; 2] = ["com.docker.compose.project", "com.docker.stack.namespace"];
+/// The longest description of one container, in bytes.
+pub const ENTRY_BYTES: usize = 1 << 20;
 /// How many digits of an id are told, as `docker ps` shows it.
 const ID_DIGITS: usize = 12;
 
@@ -26,7 +34,7 @@ struct Entry {
     #[serde(default)]
     state: String,
     #[serde(default)]
-    labels: Option<BTreeMap<String, String>>,
+    labels: Option<Labels>,
     #[serde(default)]
     ports: Option<Vec<Port>>,
     #[serde(default)]
@@ -55,11 +63,11 @@ struct HostConfig {
 #[serde(rename_all = "PascalCase")]
 struct NetworkSettings {
     #[serde(default)]
-    networks: Option<BTreeMap<String, Option<Place>>>,
+    networks: Option<BTreeMap<String, Option<Seat>>>,
 }
 
 #[derive(Deserialize)]
-struct Place {
+struct Seat {
     #[serde(default, rename = "NetworkID")]
     network: String,
     #[serde(default, rename = "IPAddress")]
@@ -68,55 +76,216 @@ struct Place {
     v6: String,
 }
 
-/// Reads the answer to `GET /containers/json?all=true`.
-///
-/// # Errors
-/// When it is not the list that Docker documents.
-pub fn read(answer: &[u8]) -> Result<Sight, serde_json::Error> {
-    let entries: Vec<Entry> = serde_json::from_slice(answer)?;
-    let mut containers: Vec<Container> = entries.into_iter().filter_map(container).collect();
-    // The oldest first, so that a flood of new ones pushes nobody out.
-    containers.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-    let left_out = containers.len().saturating_sub(MOST_CONTAINERS);
-    containers.truncate(MOST_CONTAINERS);
-    Ok(Sight {
-        containers,
-        left_out,
-    })
+/// What of a container's labels is kept.
+#[derive(Default)]
+struct Labels {
+    ours: BTreeMap<String, String>,
+    /// Whether any is ours, kept or not.
+    any: bool,
+    cut: bool,
+    projects: [Option<String>; PROJECTS.len()],
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Keeper)
+    }
+}
+
+struct Keeper;
+
+impl<'de> Visitor<'de> for Keeper {
+    type Value = Labels;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("labels")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Labels, M::Error> {
+        let mut labels = Labels::default();
+        while let Some(key) = map.next_key::<String>()? {
+            if let Some(name) = key.strip_prefix(PREFIX) {
+                labels.keep(name, map.next_value()?);
+            } else if let Some(at) = PROJECTS.iter().position(|project| *project == key) {
+                let name: String = map.next_value()?;
+                if let Some(place) = labels.projects.get_mut(at) {
+                    *place = (!name.is_empty()).then(|| short(&name, NAME_BYTES));
+                }
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(labels)
+    }
+}
+
+impl Labels {
+    fn keep(&mut self, name: &str, value: String) {
+        self.any = true;
+        let fits = name.len() <= NAME_BYTES && value.len() <= VALUE_BYTES;
+        if fits && self.ours.len() < MOST_LABELS {
+            self.ours.insert(name.to_owned(), value);
+        } else {
+            self.cut = true;
+        }
+    }
+}
+
+/// Why an answer is no list.
+#[derive(Debug, thiserror::Error)]
+pub enum Odd {
+    /// It is not an array of objects.
+    #[error("it is not a list, or it broke off")]
+    Shape,
+    /// A container is not described as Docker documents it.
+    #[error("{0}")]
+    Entry(#[from] serde_json::Error),
+}
+
+/// The answer to `GET /containers/json?all=true`, as it comes in.
+#[derive(Debug, Default)]
+pub struct Reading {
+    at: Place,
+    entry: Vec<u8>,
+    found: Sight,
+}
+
+/// Where in the answer the next byte is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Place {
+    #[default]
+    Before,
+    /// Before a container; whether a comma may not come any more.
+    Between {
+        first: bool,
+    },
+    /// After a container.
+    Behind,
+    /// In a container, so deep, perhaps in a text, perhaps after a backslash there.
+    Inside {
+        depth: usize,
+        text: bool,
+        escaped: bool,
+    },
+    After,
+}
+
+impl Reading {
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// When it is not the list that Docker documents.
+    pub fn take(&mut self, piece: &[u8]) -> Result<(), Odd> {
+        for byte in piece {
+            self.step(*byte)?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, byte: u8) -> Result<(), Odd> {
+        self.at = match (self.at, byte) {
+            (
+                Place::Inside {
+                    depth,
+                    text,
+                    escaped,
+                },
+                _,
+            ) => {
+                // One more than fits is kept, to know that it does not.
+                if self.entry.len() <= ENTRY_BYTES {
+                    self.entry.push(byte);
+                }
+                let next = inside(depth, text, escaped, byte);
+                if next == Place::Behind {
+                    self.close()?;
+                }
+                next
+            }
+            (same, b' ' | b'\t' | b'\r' | b'\n') => same,
+            (Place::Before, b'[') => Place::Between { first: true },
+            (Place::Between { .. }, b'{') => {
+                self.entry.push(byte);
+                inside(0, false, false, byte)
+            }
+            (Place::Behind, b',') => Place::Between { first: false },
+            (Place::Behind | Place::Between { first: true }, b']') => Place::After,
+            _ => return Err(Odd::Shape),
+        };
+        Ok(())
+    }
+
+    /// A container is there as a whole.
+    fn close(&mut self) -> Result<(), Odd> {
+        let entry = std::mem::take(&mut self.entry);
+        if entry.len() > ENTRY_BYTES {
+            self.found.oversized += 1;
+            return Ok(());
+        }
+        if let Some(container) = container(serde_json::from_slice(&entry)?) {
+            self.found.containers.push(container);
+        }
+        if self.found.containers.len() >= 2 * MOST_CONTAINERS {
+            self.oldest();
+        }
+        Ok(())
+    }
+
+    /// The oldest first, so that a flood of new ones pushes nobody out.
+    fn oldest(&mut self) {
+        let all = &mut self.found.containers;
+        all.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        self.found.left_out += all.len().saturating_sub(MOST_CONTAINERS);
+        all.truncate(MOST_CONTAINERS);
+    }
+
+    /// The list, once all of it was taken.
+    ///
+    /// # Errors
+    /// When it is not over.
+    pub fn end(mut self) -> Result<Sight, Odd> {
+        if self.at != Place::After {
+            return Err(Odd::Shape);
+        }
+        self.oldest();
+        Ok(self.found)
+    }
+}
+
+/// Where a byte of a container leads.
+const fn inside(depth: usize, text: bool, escaped: bool, byte: u8) -> Place {
+    let (depth, text, escaped) = match (text, byte) {
+        (true, _) if escaped => (depth, true, false),
+        (true, b'\\') => (depth, true, true),
+        (_, b'"') => (depth, !text, false),
+        (false, b'{' | b'[') => (depth.saturating_add(1), false, false),
+        (false, b'}' | b']') => (depth.saturating_sub(1), false, false),
+        _ => (depth, text, false),
+    };
+    if depth == 0 {
+        return Place::Behind;
+    }
+    Place::Inside {
+        depth,
+        text,
+        escaped,
+    }
 }
 
 /// `None` for a container without a label of ours.
 fn container(entry: Entry) -> Option<Container> {
-    let all = entry.labels.unwrap_or_default();
-    let project = PROJECTS
-        .iter()
-        .find_map(|label| all.get(*label))
-        .filter(|name| !name.is_empty())
-        .map(|name| short(name, NAME_BYTES));
-    let ours: Vec<_> = all
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?.to_owned(), value)))
-        .collect();
-    if ours.is_empty() {
-        return None;
-    }
-    let found = ours.len();
-    let labels: BTreeMap<_, _> = ours
-        .into_iter()
-        .filter(|(key, value)| key.len() <= NAME_BYTES && value.len() <= VALUE_BYTES)
-        .take(MOST_LABELS)
-        .collect();
+    let labels = entry.labels.filter(|labels| labels.any)?;
     let name = entry.names.unwrap_or_default().into_iter().next();
     let mode = entry.host_config.map(|config| config.network_mode);
     Some(Container {
         id: short(&entry.id, ID_DIGITS),
         name: short(name.unwrap_or_default().trim_start_matches('/'), NAME_BYTES),
-        project,
+        project: labels.projects.into_iter().flatten().next(),
         created: entry.created,
         running: entry.state == "running",
         host_network: mode.as_deref() == Some("host"),
-        cut: labels.len() < found,
-        labels,
+        cut: labels.cut,
+        labels: labels.ours,
         networks: networks(entry.network_settings),
         ports: ports(entry.ports.unwrap_or_default()),
     })
@@ -135,7 +304,7 @@ fn networks(settings: Option<NetworkSettings>) -> BTreeMap<String, Endpoint> {
         .collect()
 }
 
-fn endpoint(name: &str, place: &Place) -> Option<Endpoint> {
+fn endpoint(name: &str, place: &Seat) -> Option<Endpoint> {
     let both = [&place.v4, &place.v6];
     Some(Endpoint {
         address: both.into_iter().find_map(|text| text.parse().ok())?,
@@ -169,6 +338,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// In pieces of all lengths.
+    fn read(answer: &[u8]) -> Result<Sight, Odd> {
+        let mut reading = Reading::default();
+        let (mut left, mut length) = (answer, 0);
+        while !left.is_empty() {
+            length = length % 97 + 1;
+            let (piece, rest) = left.split_at(length.min(left.len()));
+            reading.take(piece)?;
+            left = rest;
+        }
+        reading.end()
+    }
 
     fn sight(list: &serde_json::Value) -> Sight {
         read(list.to_string().as_bytes()).unwrap()
@@ -219,7 +401,7 @@ mod tests {
                 },
                 "ports": [8080],
             }],
-            "left_out": 0,
+            "left_out": 0, "oversized": 0,
         });
         assert_eq!(told, expected);
         assert!(!told.to_string().contains("secret"), "DENY: {told}");
@@ -259,8 +441,53 @@ mod tests {
     }
 
     #[test]
+    fn a_container_with_a_flood_of_labels_hides_nobody_else() {
+        let one = |id: &str, labels: serde_json::Value| json!({ "Id": id, "State": "running", "Labels": labels });
+        let host = |more: (String, String)| {
+            let mut labels = BTreeMap::from([more]);
+            labels.insert("ringwall.host".to_owned(), "a.example.org".to_owned());
+            json!(labels)
+        };
+        let note = |value: String| ("note".to_owned(), value);
+        let odd = "]}\"{[\\".repeat(10); // neither ends anything within a text
+        let many: BTreeMap<String, String> = (0..100_000)
+            .map(|number| (format!("x{number}"), String::new()))
+            .chain([("ringwall.host".to_owned(), "a.example.org".to_owned())])
+            .collect();
+        let list = json!([
+            one("flood", host(note("v".repeat(ENTRY_BYTES)))),
+            one("deep", host(note(odd))),
+            one("none", json!(null)),
+            one(
+                "long key",
+                host(("k".repeat(2 * ENTRY_BYTES), String::new()))
+            ),
+            one("many", json!(many)),
+        ]);
+        for text in [
+            list.to_string(),
+            serde_json::to_string_pretty(&list).unwrap(),
+        ] {
+            let sight = read(text.as_bytes()).unwrap();
+            let ids: Vec<_> = sight.containers.iter().map(|one| one.id.as_str()).collect();
+            // DENY: only those that are too long themselves are missing
+            assert!(ids.contains(&"deep"), "DENY: {ids:?}");
+            assert_eq!(ids.len() + sight.oversized, 4, "{ids:?}");
+            assert!((2..=3).contains(&sight.oversized), "{}", sight.oversized);
+        }
+    }
+
+    #[test]
     fn what_is_no_list_is_refused() {
         for text in [
+            "[,{\"Id\":\"a\"}]",
+            "[{\"Id\":\"a\"},]",
+            "[{\"Id\":\"a\"}{\"Id\":\"a\"}]",
+            "[{\"Id\":\"a\"}",
+            "[{\"Id\":\"a\"]]",
+            "[{\"Id\":\"a\"}]]",
+            "[\"{\"]",
+            "[[{\"Id\":\"a\"}]]",
             "",
             "{}",
             "{\"message\":\"no\"}",

@@ -72,6 +72,9 @@ pub struct Sight {
     pub containers: Vec<Container>,
     /// How many more there are than [`MOST_CONTAINERS`].
     pub left_out: usize,
+    /// How many were not read for a description longer than
+    /// [`ENTRY_BYTES`](list::ENTRY_BYTES), with labels of ours or without.
+    pub oversized: usize,
 }
 
 /// One container.

@@ -9,7 +9,7 @@ use std::io::{self, BufReader, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::call::{self, Question, odd};
@@ -24,8 +24,11 @@ const ANYWAY: Duration = Duration::from_secs(60);
 const FIRST_REST: Duration = Duration::from_millis(500);
 /// The longest rest before Docker is asked again.
 pub const LONGEST_REST: Duration = Duration::from_secs(15);
-/// The longest list that is read, in bytes.
-const LIST_BYTES: u64 = 16 << 20;
+/// How often a thread that is to end is looked at.
+const GLANCE: Duration = Duration::from_millis(2);
+/// The longest list that is read, in bytes. It is not held: this bounds the work, and
+/// is more than Docker itself could hold of labels for long.
+const LIST_BYTES: usize = 1 << 30;
 /// How long the whole list may take.
 const LIST_TIME: Duration = Duration::from_secs(30);
 
@@ -43,6 +46,24 @@ pub struct Stream {
 #[derive(Debug)]
 pub struct Watch {
     bell: Arc<Bell>,
+    thread: JoinHandle<()>,
+}
+
+impl Watch {
+    /// Tells the thread to end; whether it did so within `patience`. It cannot while it
+    /// writes into a pipe that is full and that nobody reads or closes.
+    #[must_use]
+    pub fn end(&self, patience: Duration) -> bool {
+        self.bell.ring();
+        let late = Instant::now() + patience;
+        while !self.thread.is_finished() {
+            if Instant::now() >= late {
+                return false;
+            }
+            thread::sleep(GLANCE);
+        }
+        true
+    }
 }
 
 impl Drop for Watch {
@@ -127,10 +148,10 @@ pub fn watch(rule: &DockerRule) -> io::Result<(PipeReader, Watch)> {
     let (reader, mut writer) = io::pipe()?;
     let bell = Arc::new(Bell::default());
     let (heard, socket) = (Arc::clone(&bell), rule.socket.clone());
-    thread::Builder::new()
+    let thread = thread::Builder::new()
         .name("docker".to_owned())
         .spawn(move || follow(&socket, &heard, &mut writer))?;
-    Ok((reader, Watch { bell }))
+    Ok((reader, Watch { bell, thread }))
 }
 
 /// Watches until the bell rings or nobody reads, with longer and longer rests while
@@ -173,10 +194,10 @@ fn attend(
 ) -> Result<Infallible, Broken> {
     // Events first: what happens while the list is read is then not missed.
     let mut events = call::ask(socket, Question::Events)?;
-    bell.watch(events.get_ref())?;
     let mut last = Sight::default();
     loop {
-        let sight = look(socket)?;
+        let sight = look(socket, bell)?;
+        bell.watch(events.get_ref())?;
         if !*well || sight != last {
             last.clone_from(&sight);
             tell(out, &Frame::Sight(sight)).map_err(|_| Broken::Unread)?;
@@ -187,25 +208,29 @@ fn attend(
 }
 
 /// The list as it is now.
-fn look(socket: &Path) -> io::Result<Sight> {
+fn look(socket: &Path, bell: &Bell) -> io::Result<Sight> {
     let begun = Instant::now();
     let mut answer = call::ask(socket, Question::Containers)?;
-    let mut bytes = Vec::new();
+    bell.watch(answer.get_ref())?;
+    let mut reading = list::Reading::default();
     let mut piece = vec![0; 64 << 10];
+    let mut left = LIST_BYTES;
+    let odd_list = |error: list::Odd| odd(&format!("the list of containers is odd: {error}"));
     loop {
         let length = answer.read(&mut piece)?;
         if length == 0 {
-            break;
+            return reading.end().map_err(odd_list);
         }
-        bytes.extend_from_slice(piece.get(..length).unwrap_or_default());
-        if bytes.len() as u64 > LIST_BYTES {
-            return Err(odd("the list of containers is longer than 16 MiB"));
-        }
+        reading
+            .take(piece.get(..length).unwrap_or_default())
+            .map_err(odd_list)?;
+        left = left
+            .checked_sub(length)
+            .ok_or_else(|| odd("the list of containers is longer than 1 GiB"))?;
         if begun.elapsed() > LIST_TIME {
             return Err(odd("the list of containers took longer than 30 s"));
         }
     }
-    list::read(&bytes).map_err(|error| odd(&format!("the list of containers is odd: {error}")))
 }
 
 /// Waits for an event and those that follow it at once, or for [`ANYWAY`].

@@ -18,6 +18,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("labels_are_told_and_nothing_else_of_a_container", told),
     ("docker_is_not_opened_where_nobody_configured_it", unasked),
     (
+        "pipes_that_nobody_reads_hold_one_thread_and_no_more",
+        unread,
+    ),
+    (
         "an_engine_that_talks_nonsense_is_a_loss_and_no_more",
         nonsense,
     ),
@@ -176,13 +180,42 @@ fn unasked() {
     assert!(engine.0.lock().unwrap().asked.is_empty());
 }
 
+fn unread() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("docker.sock");
+    let policy = format!("docker {}\n", socket.display());
+    let client = helper(dir.path(), &policy); // before any thread exists
+    let one = |number: usize| {
+        let name = format!("/web{number}");
+        LIST.trim_matches(['[', ']']).replace("/web", &name)
+    };
+    let list: Vec<String> = (0..500).map(one).collect();
+    // A frame of it is longer than a pipe: the thread that writes it waits.
+    let _engine = Engine::start(&socket, &format!("[{}]", list.join(",")));
+    let host::HelperState::Serving { pid } = client.state() else {
+        panic!("no helper");
+    };
+    let threads = || fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
+    let before = threads();
+    let asked: Vec<_> = (0..12).map(|_| client.docker_events()).collect();
+    thread::sleep(Duration::from_millis(100)); // for those that would still start
+    assert!(threads() <= before + 1, "DENY: {} threads", threads());
+    let given = asked.iter().filter(|one| one.is_ok()).count();
+    assert!((1..12).contains(&given), "DENY: {given} pipes");
+    // Whoever lets go of the pipe gets another, and may read it.
+    drop(asked);
+    let mut lines = BufReader::new(client.docker_events().unwrap());
+    assert_eq!(names(frame(&mut lines)).len(), 500);
+    assert!(client.ping().is_ok());
+}
+
 fn nonsense() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("docker.sock");
     let policy = format!("docker {}\n", socket.display());
     let client = helper(dir.path(), &policy); // before any thread exists
     let engine = Engine::start(&socket, LIST);
-    let huge = format!("HTTP/1.0 200 OK\r\n\r\n[{}", " ".repeat((16 << 20) + 1));
+    let huge = format!("HTTP/1.0 200 OK\r\n\r\n[{}", " ".repeat((16 << 20) + 1)); // without an end
     let deep = format!("HTTP/1.0 200 OK\r\n\r\n{}", "[".repeat(100_000));
     // DENY: each is told as a loss, and the helper lives
     for answer in [
