@@ -1,8 +1,11 @@
 //! Loading the configuration for commands.
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use config::{Arguments, Config, Origins, Surroundings};
+use host::{Access, FileRule};
 
 use crate::Error;
 
@@ -42,15 +45,17 @@ impl Beginning {
         }
     }
 
-    /// Reads the configuration again.
+    /// Reads the configuration again, with the hands of `access` where our own may not
+    /// open it.
     ///
     /// # Errors
     /// All faults at once.
-    pub fn load(&self) -> Result<Config, Error> {
+    pub fn load(&self, access: &Access) -> Result<Config, Error> {
         let mut around = Surroundings::of_process();
         around.root = self.root;
+        let probe = AfterRoot(access);
         if self.root {
-            around.probe = &AfterRoot;
+            around.probe = &probe;
         }
         Ok(config::load(&self.arguments, &around)?.0)
     }
@@ -58,9 +63,9 @@ impl Beginning {
 
 /// The file system as somebody sees it who was root: what cannot be seen any more is left
 /// to the helper, which still is and opens it.
-struct AfterRoot;
+struct AfterRoot<'a>(&'a Access);
 
-impl config::Probe for AfterRoot {
+impl config::Probe for AfterRoot<'_> {
     fn kind(&self, path: &Path) -> config::FileKind {
         match config::Disk.kind(path) {
             config::FileKind::Unreadable(_) => config::FileKind::Unchecked,
@@ -68,8 +73,20 @@ impl config::Probe for AfterRoot {
         }
     }
 
-    fn read(&self, path: &Path) -> std::io::Result<String> {
+    fn read(&self, path: &Path) -> io::Result<String> {
         config::Disk.read(path)
+    }
+
+    /// A file that only root may read could be read at the start; the helper knows no
+    /// other than that one.
+    fn open(&self, path: &Path) -> io::Result<File> {
+        config::Disk.open(path).or_else(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                let opened = self.0.open(&FileRule::new(path));
+                opened.map_err(|_| error)
+            }
+            _ => Err(error),
+        })
     }
 }
 

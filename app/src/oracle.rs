@@ -49,7 +49,7 @@ impl Desk {
         if let Err(why) = self.daemon.hands().access.reload() {
             tracing::warn!(%why, "helper did not read the configuration again");
         }
-        let loaded = self.beginning.load();
+        let loaded = self.beginning.load(&self.daemon.hands().access);
         let reloaded = loaded.and_then(|config| self.daemon.reload(config));
         reloaded.map_err(|error| match error {
             Error::Config(faults) => faults.told(),

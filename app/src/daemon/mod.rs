@@ -8,6 +8,7 @@
 //! fails leaves everything as it was; a store that cannot write is told by `status`.
 
 mod build;
+mod files;
 mod relabel;
 mod run;
 mod voice;

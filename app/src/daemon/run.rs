@@ -1,10 +1,9 @@
 //! `ringwall up`: from the command line to a confined process that serves until told to stop.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use config::snapshot::LogTarget;
 use config::{Arguments, Config};
@@ -13,6 +12,7 @@ use supervise::Crew;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use super::files::{self, Changed, Files};
 use super::voice::{LastWords, Voice};
 use super::{Daemon, Start};
 use crate::configuration::Beginning;
@@ -80,7 +80,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
 /// When it was not started by `up`.
 pub fn help(arguments: &Arguments) -> Result<(), Error> {
     let load = || match configuration::load(arguments) {
-        Ok((config, _)) => Ok(policy(&config)),
+        Ok((config, _)) => Ok(policy(&config, arguments)),
         Err(error) => Err(error.to_string()),
     };
     host::serve(load).map_err(|error| {
@@ -90,8 +90,9 @@ pub fn help(arguments: &Arguments) -> Result<(), Error> {
     })
 }
 
-/// What the helper may do: the configured listeners and files, nothing else.
-fn policy(config: &Config) -> Policy {
+/// What the helper may do: the configured listeners and files, and the configuration
+/// itself, nothing else.
+fn policy(config: &Config, arguments: &Arguments) -> Policy {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let shares = u16::try_from(cores).unwrap_or(1);
     let listeners = config
@@ -107,6 +108,7 @@ fn policy(config: &Config) -> Policy {
         .filter_map(|site| site.certificate.as_ref());
     let files = files
         .flat_map(|pair| [FileRule::new(&pair.chain), FileRule::new(&pair.key)])
+        .chain(watched(arguments).map(FileRule::new))
         .collect();
     Policy {
         listeners,
@@ -308,7 +310,7 @@ async fn attend(
     down: &Notify,
     arguments: &Arguments,
 ) -> Result<(), Error> {
-    let mut files = Files::new(daemon, arguments);
+    let mut files = Files::new(daemon, watched(arguments));
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -330,7 +332,13 @@ async fn attend(
                 if !daemon.is_alive() {
                     return Err(Error::Operator("An edge core or the worker ended; the log says why. Start again.".to_owned()));
                 }
-                match files.changed(daemon) {
+                let mut changed = files.changed(daemon);
+                if changed.is_none() && let Some(asked) = files.unseen(Instant::now()) {
+                    let daemon = Arc::clone(daemon);
+                    let through = tokio::task::spawn_blocking(move || files::through(&daemon, asked));
+                    changed = through.await.ok().and_then(|stamps| files.take(stamps));
+                }
+                match changed {
                     Some(Changed::Configuration) => reload(desk).await,
                     Some(Changed::Certificate) => {
                         let daemon = Arc::clone(daemon);
@@ -376,73 +384,6 @@ impl Signals {
             hangup: listen(SignalKind::hangup())?,
         })
     }
-}
-
-/// Which watched file changed.
-enum Changed {
-    Configuration,
-    Certificate,
-}
-
-/// Files whose change means something, and when they last changed.
-struct Files {
-    configuration: Option<(PathBuf, Option<SystemTime>)>,
-    certificates: HashMap<PathBuf, SystemTime>,
-}
-
-impl Files {
-    fn new(daemon: &Daemon, arguments: &Arguments) -> Self {
-        let stamped = |path: PathBuf| (path.clone(), changed_at(&path));
-        let mut files = Self {
-            configuration: watched(arguments).map(stamped),
-            certificates: HashMap::new(),
-        };
-        files.certificates_changed(daemon);
-        files
-    }
-
-    fn changed(&mut self, daemon: &Daemon) -> Option<Changed> {
-        if let Some((path, known)) = &mut self.configuration {
-            let time = changed_at(path);
-            if time.is_some() && time != *known {
-                *known = time;
-                return Some(Changed::Configuration);
-            }
-        }
-        self.certificates_changed(daemon)
-            .then_some(Changed::Certificate)
-    }
-
-    /// Whether a file that the configuration in force names changed since the last
-    /// look. Files that are new to it were read with it.
-    fn certificates_changed(&mut self, daemon: &Daemon) -> bool {
-        let config = daemon.config();
-        let pairs = config
-            .edge
-            .sites
-            .iter()
-            .filter_map(|site| site.certificate.as_ref());
-        let mut changed = false;
-        let mut seen = HashMap::new();
-        for path in pairs.flat_map(|pair| [&pair.chain, &pair.key]) {
-            let Some(time) = changed_at(path) else {
-                continue;
-            };
-            changed |= self
-                .certificates
-                .get(path)
-                .is_some_and(|known| *known != time);
-            seen.insert(path.clone(), time);
-        }
-        self.certificates = seen;
-        changed
-    }
-}
-
-fn changed_at(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path)
-        .and_then(|found| found.modified())
-        .ok()
 }
 
 /// The configuration file that is in use, if one is.

@@ -1,6 +1,5 @@
 //! From a file, the environment and arguments to a snapshot.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -153,7 +152,7 @@ fn apply_arguments(arguments: &Arguments, tree: &mut Tree) {
 }
 
 fn read(path: &Path, around: &Surroundings<'_>) -> Result<Source, Faults> {
-    match read_bounded(&around.directory.join(path)) {
+    match read_bounded(&around.directory.join(path), around) {
         Ok(text) => Ok(Source {
             name: path.to_owned(),
             text: Arc::from(text),
@@ -175,10 +174,10 @@ fn read(path: &Path, around: &Surroundings<'_>) -> Result<Source, Faults> {
     }
 }
 
-fn read_bounded(path: &Path) -> io::Result<String> {
+fn read_bounded(path: &Path, around: &Surroundings<'_>) -> io::Result<String> {
     use io::Read as _;
     let mut text = String::new();
-    let file = fs::File::open(path)?;
+    let file = around.probe.open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }

@@ -268,7 +268,9 @@ pub struct Site {
     /// protected and its visitors are not hurt by a limit that does not fit it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// The certificate chain, a PEM file, leaf first. Read again when it changes.
+    /// The certificate chain, a PEM file, leaf first. Read again when it changes: within
+    /// seconds, or where only root may look into its folder and there is a privileged
+    /// helper, within some more (ten, and one for every four such files).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
     /// The certificate's private key, a PEM file.

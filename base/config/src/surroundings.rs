@@ -33,6 +33,14 @@ pub trait Probe {
     /// # Errors
     /// When it cannot be read, is larger, or is not UTF-8.
     fn read(&self, path: &Path) -> io::Result<String>;
+
+    /// The configuration file, opened for reading.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    fn open(&self, path: &Path) -> io::Result<fs::File> {
+        fs::File::open(path)
+    }
 }
 
 /// The real file system.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::instance::{Instance, free_port, upstream};
+use crate::instance::{Instance, free_port, site, upstream};
 use crate::support::{cannot_run, missing, wait_for};
 
 /// A new key and a certificate for `app.example` whose issuer is called `name`.
@@ -43,6 +43,11 @@ fn issue(folder: &Path, name: &str) {
     for (new, old) in [("new.key", "app.key"), ("new.pem", "app.pem")] {
         std::fs::rename(folder.join(new), folder.join(old)).expect("a file can be renamed");
     }
+}
+
+fn rights(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("it is ours");
 }
 
 /// What openssl sees of the certificate and of the answer.
@@ -98,6 +103,13 @@ fn a_renewed_certificate_is_served_without_a_restart_and_a_broken_one_is_not() {
             .contains("O = Second")
             .then_some(())
     });
+    // As certbot keeps them: in a folder that only root may look into.
+    rights(&keys.0, 0o700);
+    issue(&keys.0, "Third");
+    wait_for("one renewed out of sight", Duration::from_secs(40), || {
+        look(tls, "app.example").contains("O = Third").then_some(())
+    });
+    rights(&keys.0, 0o755);
     std::fs::write(keys.0.join("app.pem"), "not a certificate").expect("a file can be written");
     wait_for("the broken one to be told", Duration::from_secs(15), || {
         instance
@@ -106,11 +118,30 @@ fn a_renewed_certificate_is_served_without_a_restart_and_a_broken_one_is_not() {
             .then_some(())
     });
     assert!(
-        look(tls, "app.example").contains("O = Second"),
+        look(tls, "app.example").contains("O = Third"),
         "the old one stays"
     );
     assert!(
         !instance.log().contains("PRIVATE KEY"),
         "DENY: no key in the log"
     );
+}
+
+#[test]
+fn a_configuration_that_only_root_may_read_is_reloaded_all_the_same() {
+    let instance = Instance::start(&site("first.example", upstream("up")), "");
+    rights(&instance.folder.0.join("ringwall.toml"), 0o600);
+    instance.rewrite(&site("second.example", upstream("up")), "");
+    let said = instance.say(&["reload"]);
+    assert!(said.contains("is in force"), "{said}");
+    assert_eq!(instance.get("second.example").0, 200);
+    // By itself too, and what is wrong is told and changes nothing.
+    instance.rewrite(&site("third.example", upstream("up")), "");
+    wait_for("the file to be read again", Duration::from_secs(15), || {
+        (instance.get("third.example").0 == 200).then_some(())
+    });
+    instance.rewrite("[[edge.site]]\n", "");
+    let said = instance.refuse(&["reload"]);
+    assert!(said.contains("a site needs"), "{said}");
+    assert_eq!(instance.get("third.example").0, 200, "DENY");
 }

@@ -352,7 +352,8 @@ fn an_address_of_the_lan_is_no_containers(host: &Host) {
     for (name, flag) in [("own", "--internal=false"), ("inner", "--internal")] {
         engine.run(&["network", "create", flag, name]);
         let label = format!("ringwall.host={name}.example.org");
-        engine.serve_in(name, name, "", &[&label]);
+        // Docker tells no exposed ports of a container in an internal network alone.
+        engine.serve_in(name, name, "", &[&label, "ringwall.port=80"]);
         host.soon(&format!("{name}.example.org"), (200, name));
     }
     engine.run(&["rm", "-f", "w-lan", "own", "inner"]);
