@@ -2,8 +2,8 @@
 //!
 //! For: `ringwall.host` and its companions, as `docs/labels.md` describes them.
 //! Containers come and go; the edge's sites follow without a restart.
-//! Refuses: what the configuration names, what another project has, `*`, and any
-//! upstream but a container's own address. Labels are the word of whoever starts
+//! Refuses: what the configuration names or serves by a wildcard, what another project
+//! has, `*`, and any upstream but a container's own address behind Docker's own bridge. Labels are the word of whoever starts
 //! containers, and he may be nobody's friend.
 //! Assumes: the list of containers is Docker's; [`host::docker`] bounds it.
 //! On failure: without Docker the sites stay as they were. A wrong label is one
