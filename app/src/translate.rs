@@ -145,6 +145,12 @@ pub fn upstream_addresses(config: &Config, snapshot: &edge::Snapshot) -> Vec<IpA
         .collect()
 }
 
+/// What the slowest rate, one a second, earns in a day.
+const MOST_BURST: NonZeroU32 = match NonZeroU32::new(86_400) {
+    Some(number) => number,
+    None => NonZeroU32::MIN,
+};
+
 /// The gate's settings.
 #[must_use]
 pub fn gate(
@@ -155,8 +161,11 @@ pub fn gate(
     let limits = &config.edge.limits;
     let at_least_one = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).max(1);
     let rate = |per_second: Option<u32>, burst: u32| {
-        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
-        gate::Rate::new(NonZeroU32::new(per_second?)?, Duration::from_secs(1), burst)
+        let per_second = NonZeroU32::new(per_second?)?;
+        let of = |burst| gate::Rate::new(per_second, Duration::from_secs(1), burst);
+        // The configuration refuses more than a day's worth; were it not so, a limit that is too
+        // large must still be one.
+        of(NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)).or_else(|| of(MOST_BURST))
     };
     let requests = rate(limits.requests_per_second, limits.request_burst);
     let new = rate(

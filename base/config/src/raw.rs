@@ -183,7 +183,8 @@ pub struct Limits {
     /// limit. 50: a browser keeps its six open. Those of trusted proxies are not counted.
     #[schemars(range(max = 1_000_000))]
     pub new_connections_per_second: u64,
-    /// How many new connections an address may be ahead of that rate, 1 to 1000000. 500:
+    /// How many new connections an address may be ahead of that rate, 1 to 1000000, and no
+    /// more than the rate earns in a day. 500:
     /// an office behind one address comes back from lunch, and thirty browsers open
     /// twelve each.
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -194,7 +195,8 @@ pub struct Limits {
     /// below; what an application cannot bear is for the rules that know its pages.
     #[schemars(range(max = 1_000_000))]
     pub requests_per_second: u64,
-    /// How many requests an address may be ahead of that rate, 1 to 1000000. 3000:
+    /// How many requests an address may be ahead of that rate, 1 to 1000000, and no more
+    /// than the rate earns in a day. 3000:
     /// a gallery asks for hundreds of thumbnails at once, and an office opens several.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub request_burst: u64,

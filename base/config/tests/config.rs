@@ -90,6 +90,12 @@ fn the_shipped_example_is_accepted_and_says_what_it_says() {
             ("127.0.0.1:4430".to_owned(), true, true)
         ]
     );
+    let trusted = &config.edge.trusted_proxies;
+    let here = "127.0.0.1".parse().unwrap();
+    assert!(
+        trusted.iter().any(|range| range.contains(here)),
+        "nobody who reaches the PROXY listener is trusted"
+    );
     assert_eq!(config.edge.client_header, Some(ClientHeader::XForwardedFor));
     let [app, api, any] = config.edge.sites.as_slice() else {
         panic!("three sites");
@@ -280,6 +286,8 @@ const FAULTS: &[(&str, Cause, usize, usize, &str)] = &[
     ("[edge.limits]\nbody_bytes = 99999999999999999999", Cause::BadValue, 2, 14, "out of range"),
     ("[edge.limits]\nconnections = 1.5", Cause::WrongType, 2, 15, "expected a whole number, found a number"),
     ("[edge.limits]\nconnections = 100\nconnections_per_address = 200", Cause::Conflict, 3, 27, "more than edge.limits.connections (100)"),
+    ("[edge.limits]\nrequests_per_second = 10\nrequest_burst = 1000000", Cause::Conflict, 3, 17, "more than a day to earn at 10 a second"),
+    ("[edge.limits]\nnew_connections_per_second = 1\nnew_connection_burst = 86401", Cause::Conflict, 3, 24, "more than a day"),
     ("[edge.access_log]\nformat = 'jsno'", Cause::BadValue, 2, 10, "expected one of 'json', 'combined'"),
     ("[edge.access_log]\npath = '/var/log.d'", Cause::File, 2, 8, "is a directory"),
     ("[edge.access_log]\npath = '/missing/a.log'", Cause::File, 2, 8, "no directory /missing"),
@@ -454,6 +462,9 @@ fn what_is_allowed_is_accepted() {
         "[edge]\nlisten = ['127.0.0.1:443']\n[[edge.site]]\nhost = ['*', 'app.localhost', '[::1]']\nto = ['http://b']",
         "[edge]\nlisten = [{ address = '0.0.0.0:443', tls = false }]\n[[edge.site]]\nhost = ['a.example']\nto = ['http://b']",
         "[edge.limits]\nrequests_per_second = 0\nconnections = 64",
+        "[edge.limits]\nrequests_per_second = 0\nrequest_burst = 1000000",
+        "[edge.limits]\nrequests_per_second = 10\nrequest_burst = 864000",
+        "[edge.limits]\nrequests_per_second = 12\nrequest_burst = 1000000",
         "[[book.profile]]\nescalation = 2",
         "[book]\nprofile = []",
         "[book]\nnever_ban = []",

@@ -37,8 +37,9 @@
 //! made-up session id where it sends those without one to the login page accepts made-up
 //! sessions. So the exemption is bounded by what doesn't rest on the proof: a client has 200
 //! failing answers (4xx) at a stroke and 200 an hour that don't count, whatever it carries, and
-//! ten times the request rate. A client also adds at most 256 entries an hour to these tables,
-//! so that one account cannot push out what others proved.
+//! ten times the request rate. A client also adds at most 256 entries an hour to these tables by
+//! what it proves, and 256 by what it is denied, so that one account cannot push out what others
+//! proved.
 
 mod budget;
 mod credential;
@@ -114,11 +115,15 @@ pub struct Sessions {
     accepted: Table,
     /// So that sites without logins pay nothing.
     is_used: AtomicBool,
-    proofs: AtomicU64,
+    proven: AtomicU64,
     standings: Standings,
     pages: Pages,
     failures: Budget,
-    entries: Budget,
+    /// Entries by what is denied: anybody can bring that about.
+    denials: Budget,
+    /// Entries by what is proven: a budget of its own, or a neighbour behind the same address
+    /// could use up what everybody there needs to be known.
+    proofs: Budget,
 }
 
 /// Room for this many accepted credentials and as many standings: 512 KiB each.
@@ -130,7 +135,8 @@ const PAGES: usize = 1 << 13;
 /// or an application asks with every page for what is not there. Looking for hidden pages takes
 /// thousands.
 const FAILURES: u32 = 200;
-/// Entries an hour: an office behind one address logs in within it; a flood does not fit.
+/// Entries an hour, of either kind: an office behind one address logs in within it; a flood does
+/// not fit.
 const ENTRIES: u32 = 256;
 
 /// Tells the clients that carry a void credential beside others from its own.
@@ -164,11 +170,12 @@ impl Sessions {
             seed: Seed::default(),
             accepted: Table::new(credentials),
             is_used: AtomicBool::new(false),
-            proofs: AtomicU64::new(0),
+            proven: AtomicU64::new(0),
             standings: Standings::new(credentials),
             pages: Pages::new(pages),
             failures: Budget::an_hour(FAILURES),
-            entries: Budget::an_hour(ENTRIES),
+            denials: Budget::an_hour(ENTRIES),
+            proofs: Budget::an_hour(ENTRIES),
         }
     }
 
@@ -222,7 +229,7 @@ impl Sessions {
             Sense::Denied => {
                 if is_evidence(answered) && is_plain() {
                     let who = table::low(self.client(place));
-                    let may_enter = || self.may_enter(place, now);
+                    let may_enter = || self.denials.spend(place.client, now);
                     let page = self.page(place, answered);
                     self.pages.denied(page, who, minute, may_enter);
                 }
@@ -235,7 +242,11 @@ impl Sessions {
                     is_session = self.carried(place, credentials, now);
                 }
             }
-            Sense::Given => self.pages.given(self.page(place, answered), minute),
+            // What a stranger is given by a header or a body says nothing of the page.
+            Sense::Given => {
+                let page = self.page(place, answered);
+                self.pages.given(page, minute, is_plain);
+            }
             Sense::Nothing => {}
         }
         let failed = (400..500).contains(&answered.status);
@@ -247,12 +258,12 @@ impl Sessions {
     pub fn counters(&self) -> SessionCounters {
         let tables = self.accepted.evicted() + self.standings.evicted() + self.pages.evicted();
         SessionCounters {
-            accepted: self.proofs.load(Relaxed),
+            accepted: self.proven.load(Relaxed),
             protected: self.pages.protected(),
             voided: self.standings.voided(),
             shared: self.standings.shared(),
             over_budget: self.failures.overdrawn(),
-            forgotten: self.entries.overdrawn() + tables,
+            forgotten: self.denials.overdrawn() + self.proofs.overdrawn() + tables,
         }
     }
 
@@ -271,10 +282,6 @@ impl Sessions {
         let way = u64::from(answered.is_tls) | u64::from(answered.method == b"HEAD") << 1;
         let target = self.seed.join(self.seed.text(answered.target), kind ^ way);
         self.seed.join(target, self.scope(place))
-    }
-
-    fn may_enter(&self, place: &Whereabouts<'_>, now: Timestamp) -> bool {
-        self.entries.spend(place.client, now)
     }
 
     /// These credentials opened a protected page.
@@ -302,7 +309,7 @@ impl Sessions {
             let own = self.seed.join(credential, client);
             if self.accepted.find(own, minute, ACCEPTED_FOR).is_none() {
                 is_new = true;
-                if !self.may_enter(place, now) {
+                if !self.proofs.spend(place.client, now) {
                     return;
                 }
                 self.standings.count_client(credential, minute);
@@ -311,7 +318,7 @@ impl Sessions {
         }
         // Nor must one that was made void for the purpose: it may still be what opens the page.
         for credential in every().filter(|credential| is_new && is_void(credential)) {
-            if !self.may_enter(place, now) {
+            if !self.proofs.spend(place.client, now) {
                 return;
             }
             let beside = self.seed.join(credential, BESIDE);
@@ -323,7 +330,7 @@ impl Sessions {
         for credential in sound() {
             let own = self.seed.join(credential, client);
             let is_new = self.accepted.put(own, 0, minute, |_| 0);
-            self.proofs.fetch_add(u64::from(is_new), Relaxed);
+            self.proven.fetch_add(u64::from(is_new), Relaxed);
         }
         self.is_used.store(true, Relaxed);
     }
@@ -340,7 +347,7 @@ impl Sessions {
             let credential = self.seed.join(credential, scope);
             // What this client proved ends even where there is no room to remember why.
             self.accepted.remove(self.seed.join(credential, client));
-            let may_enter = || self.may_enter(place, now);
+            let may_enter = || self.denials.spend(place.client, now);
             self.standings
                 .void(credential, table::minute(now), may_enter);
         }

@@ -182,6 +182,18 @@ fn limits(check: &mut Check<'_>, raw: &raw::Limits) -> Limits {
         let help = "One address could then hold every connection there is.";
         check.fault(Cause::Conflict, path, "", &problem, help);
     }
+    burst(
+        check,
+        "new_connection_burst",
+        raw.new_connection_burst,
+        raw.new_connections_per_second,
+    );
+    burst(
+        check,
+        "request_burst",
+        raw.request_burst,
+        raw.requests_per_second,
+    );
     // The schema bounds each of them far below what fits.
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
@@ -197,6 +209,23 @@ fn limits(check: &mut Check<'_>, raw: &raw::Limits) -> Limits {
         requests_per_second: (raw.requests_per_second > 0)
             .then_some(count(raw.requests_per_second)),
         request_burst: count(raw.request_burst),
+    }
+}
+
+/// A burst that takes more than a day to earn is not held: it would be no limit. Microseconds, as
+/// the gate counts.
+fn burst(check: &mut Check<'_>, key: &str, burst: u64, per_second: u64) {
+    const DAY: u64 = 86_400_000_000;
+    if per_second == 0 {
+        return;
+    }
+    let most = DAY / 1_000_000_u64.div_ceil(per_second);
+    if burst > most {
+        let path = format!("edge.limits.{key}");
+        let problem = format!("takes more than a day to earn at {per_second} a second");
+        let help =
+            format!("Write {most} or less, or a higher rate. A rate of 0 is no limit at all.");
+        check.fault(Cause::Conflict, &path, &burst.to_string(), &problem, &help);
     }
 }
 

@@ -64,9 +64,10 @@ impl Pages {
         self.is_used.store(true, Relaxed);
     }
 
-    /// A page was given to somebody without credentials.
-    pub(super) fn given(&self, page: u64, minute: u32) {
-        if self.table.find(page, minute, REMEMBERED_FOR).is_some() {
+    /// A page was given to somebody without credentials. Counts when `is_plain` says that
+    /// nothing else can have made it so.
+    pub(super) fn given(&self, page: u64, minute: u32, is_plain: impl FnOnce() -> bool) {
+        if self.table.find(page, minute, REMEMBERED_FOR).is_some() && is_plain() {
             self.table.put(page, FICKLE, minute, worth);
         }
     }

@@ -45,6 +45,39 @@ fn one_client_cannot_push_out_what_others_proved() {
 }
 
 #[test]
+fn what_a_stranger_is_given_by_bending_a_request_spoils_no_page() {
+    let sessions = after(&denied_to_two(visit()));
+    let bent = Visit {
+        is_plain: false,
+        ..visit().by(EVE)
+    };
+    bent.go(&sessions);
+    let ann = visit().with(SESSION);
+    ann.go(&sessions);
+    assert!(ann.is_exempt(&sessions), "DENY: the page is spoilt");
+    // a page that anybody gets is no proof, as ever
+    visit().by(EVE).go(&sessions);
+    let other = visit().with("sid=made-up-0123456789ab");
+    other.go(&sessions);
+    assert!(!other.is_exempt(&sessions), "DENY");
+}
+
+#[test]
+fn what_a_neighbour_is_denied_costs_nobody_at_the_same_address_his_session() {
+    let sessions = after(&denied_to_two(visit()));
+    for n in 0..500_u32 {
+        let (target, cookie) = (format!("/{n}"), format!("own={n:032}"));
+        let neighbour = visit().to(&target).hears(401);
+        neighbour.go(&sessions);
+        neighbour.with(&cookie).go(&sessions);
+    }
+    assert!(sessions.counters().forgotten > 500);
+    let ann = visit().with(SESSION);
+    ann.go(&sessions);
+    assert!(ann.is_exempt(&sessions), "DENY: the neighbour spent it all");
+}
+
+#[test]
 fn a_full_table_forgets_the_oldest_and_counts_it() {
     let sessions = Sessions::with_room(64, 64);
     for visit in denied_to_two(visit()) {
