@@ -250,3 +250,67 @@ pub(crate) async fn teller(core: Rc<Core>) {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vocab::LoginBy;
+
+    fn event(number: u32) -> HttpEvent<'static> {
+        let text = |what: &str| Cow::Owned(format!("{what}{}", "\u{e4}".repeat(number as usize)));
+        HttpEvent {
+            time: Timestamp::from_unix_seconds(i64::from(number)),
+            site: text("site"),
+            client: ClientAddr::new([203, 0, 113, 9].into()),
+            method: text("GET"),
+            target: text("/"),
+            version: 11,
+            host: text("host"),
+            status: 200,
+            user_agent: Cow::Borrowed(""),
+            referer: text("https://"),
+            body_bytes: number.is_multiple_of(2).then_some(7),
+            tls: true,
+            request_id: u64::from(number),
+            session: number.is_multiple_of(3),
+            credentials: NonZeroU64::new(u64::from(number)),
+            foreign: number.is_multiple_of(5),
+            login: (number > 2).then_some(Login {
+                account: 1,
+                guess: None,
+                by: LoginBy::Form,
+            }),
+        }
+    }
+
+    #[test]
+    fn what_waits_is_told_as_it_was() {
+        let mut waiting = Waiting::default();
+        let events: Vec<_> = (0..20).map(event).collect();
+        for _ in 0..2 {
+            events.iter().for_each(|event| waiting.add(event));
+            let mut told = Vec::new();
+            waiting.each(|event| told.push(event.clone().into_owned()));
+            assert_eq!(told, events);
+            waiting.clear();
+        }
+        assert_eq!(waiting.answers.len(), 0);
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let mut waiting = Waiting::default();
+        while !waiting.is_full() {
+            waiting.add(&event(1));
+        }
+        assert_eq!(waiting.answers.len(), MOST);
+        waiting.clear();
+        waiting.add(&event(20_000));
+        assert!(waiting.is_full(), "long texts fill it");
+        waiting.clear();
+        assert!(
+            waiting.texts.capacity() <= MOST_BYTES,
+            "and leave nothing behind"
+        );
+    }
+}

@@ -11,6 +11,9 @@ use edge::{
 };
 use vocab::{HttpEvent, Refusal, Timestamp, UpstreamAddr};
 
+/// A target of which the [`Recorder`] cannot bear to hear.
+pub(crate) const BREAKS_THE_OBSERVER: &str = "/breaks-the-observer";
+
 /// Keeps what it hears.
 #[derive(Default)]
 pub(crate) struct Recorder {
@@ -21,6 +24,7 @@ pub(crate) struct Recorder {
 impl Observer for Recorder {
     fn http(&self, _core: usize, event: &HttpEvent<'_>) {
         self.http.lock().unwrap().push(event.clone().into_owned());
+        assert!(event.target != BREAKS_THE_OBSERVER, "as the test wants it");
     }
 
     fn refused(&self, _core: usize, refusal: &Refusal<'_>) {

@@ -21,3 +21,5 @@ mod sessions;
 mod strangers;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod together;

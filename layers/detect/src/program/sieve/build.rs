@@ -1,0 +1,329 @@
+//! From what filters need to facts, clauses, and what is left to ask.
+
+use expr::{DataSearch, Inner, Need, Part, SearchTest, SlotId};
+
+use super::texts::{TextFact, TextIs, Texts};
+use super::words::{Word, WordList, Words};
+use super::{Ask, Clause, REPEATED, Rest};
+use crate::data::{DataSet, cased, needs};
+
+/// How many lines of a data file are looked for by the sieve.
+const LINES: usize = 256;
+/// How many facts there are at most.
+const FACTS: usize = 2_048;
+/// How many clauses one scenario has at most.
+const CLAUSES: usize = 16;
+/// How many clauses the sides of one `or` are joined to at most.
+const JOINS: usize = 12;
+/// Facts of which one must hold.
+pub(super) type Facts = Vec<usize>;
+
+/// The clauses that every side has.
+fn common(sides: &[Vec<Facts>]) -> Vec<Facts> {
+    let Some((first, others)) = sides.split_first() else {
+        return Vec::new();
+    };
+    let everywhere = |clause: &&Facts| others.iter().all(|side| side.contains(clause));
+    first.iter().filter(everywhere).cloned().collect()
+}
+
+/// Clauses without those that follow from a shorter one.
+fn shortest(mut clauses: Vec<Facts>) -> Vec<Facts> {
+    clauses.sort_by_key(Vec::len);
+    let mut kept: Vec<Facts> = Vec::new();
+    for clause in clauses {
+        let follows = |known: &Facts| known.iter().all(|fact| clause.contains(fact));
+        if !kept.iter().any(follows) {
+            kept.push(clause);
+        }
+    }
+    kept
+}
+
+pub(super) struct Builder<'d> {
+    data: &'d DataSet,
+    texts: Vec<TextFact>,
+    words: Vec<WordList>,
+    facts: usize,
+    remembered: u32,
+}
+
+impl<'d> Builder<'d> {
+    /// A builder that knows no facts yet.
+    pub(super) fn new(data: &'d DataSet) -> Self {
+        Self {
+            data,
+            texts: Vec::new(),
+            words: Vec::new(),
+            facts: 0,
+            remembered: 0,
+        }
+    }
+
+    /// What finds the facts in an event, and how many there are.
+    pub(super) fn build(self) -> (Vec<Texts>, Vec<Words>, usize) {
+        let texts = self.by_field();
+        let words = self.words.into_iter().map(WordList::build).collect();
+        (texts, words, self.facts)
+    }
+
+    /// What must hold for a scenario to be asked, and what is left to ask then.
+    pub(super) fn filter(&mut self, parts: Vec<Part>) -> (Vec<Facts>, Box<[Ask]>) {
+        let mut all: Vec<Facts> = Vec::new();
+        let mut rests = Vec::new();
+        // Behind a side that may fail, nothing spares asking it.
+        let mut harmless = true;
+        for part in parts {
+            let mut proven = part.exact && harmless;
+            if harmless {
+                let clauses = self.clauses(&part.need);
+                proven &= clauses.len() == 1;
+                for clause in clauses {
+                    let known = all.contains(&clause);
+                    if !known && all.len() < CLAUSES {
+                        all.push(clause);
+                    } else if !known {
+                        proven = false;
+                    }
+                }
+            }
+            harmless &= part.harmless;
+            if !proven {
+                rests.push(self.ask(part, false));
+            }
+        }
+        (all, rests.into())
+    }
+
+    /// How a side is asked; what an inner one needs is not among its scenario's conditions.
+    fn ask(&mut self, part: Part, inner: bool) -> Ask {
+        if part.exact
+            && let [facts] = &*self.clauses(&part.need)
+        {
+            return Ask::Fact(Clause::new(facts.clone()));
+        }
+        let all = |builder: &mut Self, parts: Vec<Part>| {
+            let asks = parts.into_iter().map(|part| builder.ask(part, true));
+            asks.collect()
+        };
+        match part.inner {
+            Inner::All(parts) => Ask::All(all(self, parts)),
+            Inner::Any(parts) => Ask::Any(all(self, parts)),
+            Inner::One => Ask::Rest(self.rest(part, inner)),
+        }
+    }
+
+    /// The facts about whole fields, by field.
+    fn by_field(&self) -> Vec<Texts> {
+        let mut slots: Vec<SlotId> = self.texts.iter().map(|known| known.slot).collect();
+        slots.sort_unstable_by_key(|slot| slot.0);
+        slots.dedup();
+        let of = |slot: SlotId| {
+            let facts = self.texts.iter().filter(|known| known.slot == slot);
+            Texts::new(slot, &facts.collect::<Vec<_>>())
+        };
+        slots.into_iter().map(of).collect()
+    }
+
+    fn rest(&mut self, part: Part, inner: bool) -> Rest {
+        let mut some = |need: Option<Need>| {
+            let clauses = need.map_or_else(Vec::new, |need| self.clauses(&need));
+            clauses.into_iter().take(CLAUSES).map(Clause::new).collect()
+        };
+        let needed = some(Some(part.need).filter(|_| inner));
+        let denied = some(part.denies);
+        let remembered = part.searches.filter(|slot| REPEATED.contains(slot));
+        self.remembered += 1;
+        Rest {
+            side: part.expr,
+            needed,
+            denied,
+            remembered: remembered.map(|slot| (self.remembered, slot)),
+        }
+    }
+
+    /// The clauses that all hold when a need does; none where nothing is known.
+    fn clauses(&mut self, need: &Need) -> Vec<Facts> {
+        match need {
+            Need::Always => Vec::new(),
+            Need::Never => vec![Vec::new()],
+            Need::OneOf(slot, texts) => self.text(*slot, TextIs::OneOf(texts.clone())),
+            Need::NoneOf(slot, texts) => self.text(*slot, TextIs::NoneOf(texts.clone())),
+            Need::Begins(slot, byte) => self.text(*slot, TextIs::Begins(*byte)),
+            Need::Contains(slot, word) => self
+                .word(*slot, word)
+                .map(|fact| vec![fact])
+                .into_iter()
+                .collect(),
+            Need::Search(slot, search) => self.search(*slot, search).into_iter().collect(),
+            Need::SearchKey { slot, file, key } => {
+                self.search_key(*slot, file, key).into_iter().collect()
+            }
+            Need::All(parts) => {
+                let mut all: Vec<Facts> = Vec::new();
+                for part in parts {
+                    for clause in self.clauses(part) {
+                        if !all.contains(&clause) {
+                            all.push(clause);
+                        }
+                    }
+                }
+                all
+            }
+            Need::Any(parts) => self.any(parts),
+        }
+    }
+
+    /// Either side may hold, so each clause of a side is joined with each of every other;
+    /// where that were too many, only the rarest of each, which is taken to be the one
+    /// with the fewest facts that are words, since words are rarer than statuses.
+    fn any(&mut self, parts: &[Need]) -> Vec<Facts> {
+        let mut sides: Vec<Vec<Facts>> = parts.iter().map(|part| self.clauses(part)).collect();
+        if sides.iter().any(Vec::is_empty) {
+            return Vec::new();
+        }
+        let joins = sides
+            .iter()
+            .fold(1_usize, |joins, side| joins.saturating_mul(side.len()));
+        if joins > JOINS {
+            let common = common(&sides);
+            for side in &mut sides {
+                side.sort_by_key(|clause| self.rarity(clause));
+                side.drain(..side.len() - 1);
+            }
+            sides
+                .iter_mut()
+                .for_each(|side| side.extend(common.iter().cloned()));
+        }
+        let mut all = vec![Facts::new()];
+        for side in sides {
+            let joined = all.iter().flat_map(|known| {
+                side.iter().map(move |clause| {
+                    let mut facts = [known.as_slice(), clause].concat();
+                    facts.sort_unstable();
+                    facts.dedup();
+                    facts
+                })
+            });
+            all = shortest(joined.collect());
+        }
+        all
+    }
+
+    pub(super) fn rarity(&self, clause: &Facts) -> usize {
+        let is_text = |fact: &usize| self.texts.iter().any(|known| known.fact == *fact);
+        usize::from(!clause.iter().any(is_text)) * FACTS + FACTS - clause.len().min(FACTS)
+    }
+
+    fn fresh(&mut self) -> Option<usize> {
+        (self.facts < FACTS).then(|| {
+            self.facts += 1;
+            self.facts - 1
+        })
+    }
+
+    /// The clause that a field's whole text is as told.
+    fn text(&mut self, slot: SlotId, test: TextIs) -> Vec<Facts> {
+        let known = self
+            .texts
+            .iter()
+            .find(|known| known.slot == slot && known.test == test)
+            .map(|known| known.fact);
+        let Some(fact) = known.or_else(|| self.fresh()) else {
+            return Vec::new();
+        };
+        if known.is_none() {
+            self.texts.push(TextFact { slot, test, fact });
+        }
+        vec![vec![fact]]
+    }
+
+    /// The list for a field, and the field's number in it.
+    fn list(&mut self, slot: SlotId) -> Option<(&mut WordList, usize)> {
+        let at = self
+            .words
+            .iter()
+            .position(|list| list.slots.contains(&slot))
+            .unwrap_or_else(|| {
+                self.words.push(WordList::new(slot));
+                self.words.len() - 1
+            });
+        let list = self.words.get_mut(at)?;
+        let field = list.slots.iter().position(|known| *known == slot)?;
+        Some((list, field))
+    }
+
+    fn word(&mut self, slot: SlotId, word: &[u8]) -> Option<usize> {
+        let word = word.to_ascii_lowercase().into_boxed_slice();
+        let (list, field) = self.list(slot)?;
+        let known = list.texts.iter().position(|known| *known == word);
+        let fact = known
+            .and_then(|at| list.words.get(at))
+            .and_then(|known| known.facts.iter().find(|(at, _)| *at == field));
+        if let Some((_, fact)) = fact {
+            return Some(*fact);
+        }
+        let fact = self.fresh()?;
+        let (list, _) = self.list(slot)?;
+        match known.and_then(|at| list.words.get_mut(at)) {
+            Some(known) => known.facts.push((field, fact)),
+            None => {
+                list.words.push(Word {
+                    length: word.len(),
+                    facts: vec![(field, fact)],
+                });
+                list.texts.push(word);
+            }
+        }
+        Some(fact)
+    }
+
+    /// One fact for each line's text under a key; `None` where a line has none.
+    fn search_key(&mut self, slot: SlotId, file: &[u8], key: &[u8]) -> Option<Facts> {
+        let file = self.data.get(core::str::from_utf8(file).ok()?)?;
+        let key = core::str::from_utf8(key).ok()?;
+        if file.lines.len() > LINES || key.contains(['.', '[']) {
+            return None;
+        }
+        let mut facts = Facts::new();
+        for line in file.lines.iter() {
+            let json: serde_json::Value = serde_json::from_slice(line).ok()?;
+            let word = json
+                .get(key)?
+                .as_str()
+                .filter(|word| !word.is_empty() && word.is_ascii())?;
+            facts.push(self.word(slot, word.as_bytes())?);
+        }
+        facts.sort_unstable();
+        facts.dedup();
+        Some(facts)
+    }
+
+    /// One fact for each line of a short file; `None` where a line names no word.
+    fn search(&mut self, slot: SlotId, search: &DataSearch) -> Option<Facts> {
+        let name = core::str::from_utf8(&search.file).ok()?;
+        let Some(file) = self.data.get(name) else {
+            // A file that is not there is an empty one.
+            return Some(Facts::new());
+        };
+        if file.lines.len() > LINES || search.test == SearchTest::InRange {
+            return None;
+        }
+        let mut facts = Facts::new();
+        for line in file.lines.iter() {
+            let words = match search.test {
+                SearchTest::Regexp => needs(line)?,
+                _ => vec![cased(search.line_case, line).into_owned().into()],
+            };
+            for word in words {
+                if word.is_empty() || !word.is_ascii() {
+                    return None;
+                }
+                facts.push(self.word(slot, &word)?);
+            }
+        }
+        facts.sort_unstable();
+        facts.dedup();
+        Some(facts)
+    }
+}

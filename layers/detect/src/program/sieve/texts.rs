@@ -1,0 +1,134 @@
+//! Facts about the whole of a field: it is one of these texts, none of these, or begins
+//! with that byte. All that are known of a text are found by one look at it.
+
+use expr::SlotId;
+
+use crate::event::Event;
+
+/// A fact about the whole of a field.
+#[derive(Debug)]
+pub(super) struct TextFact {
+    pub(super) slot: SlotId,
+    pub(super) test: TextIs,
+    pub(super) fact: usize,
+}
+
+/// What is asked of the whole of a field.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum TextIs {
+    OneOf(Vec<Box<[u8]>>),
+    NoneOf(Vec<Box<[u8]>>),
+    Begins(u8),
+}
+
+impl TextIs {
+    fn holds(&self, text: &[u8]) -> bool {
+        let is_among = |texts: &[Box<[u8]>]| texts.iter().any(|known| **known == *text);
+        match self {
+            Self::OneOf(texts) => is_among(texts),
+            Self::NoneOf(texts) => !is_among(texts),
+            Self::Begins(byte) => text.first() == Some(byte),
+        }
+    }
+}
+
+/// The facts about the whole of one field, by the texts that any of them names.
+#[derive(Debug)]
+pub(super) struct Texts {
+    slot: SlotId,
+    known: Vec<(Packed, Box<[u8]>, Bits)>,
+    /// What holds of every other text.
+    otherwise: Bits,
+    /// What holds of other texts that begin with a byte.
+    begins: Vec<(u8, Bits)>,
+}
+
+/// Words of the fact set and bits in them.
+pub(super) type Bits = Box<[(usize, u64)]>;
+
+/// A text's length and first bytes: texts of up to seven bytes are equal when these are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Packed(u64);
+
+impl Packed {
+    const WHOLE: usize = 7;
+
+    fn new(text: &[u8]) -> Self {
+        let mut packed = text
+            .iter()
+            .take(Self::WHOLE)
+            .fold(0, |packed, byte| packed << 8 | u64::from(*byte));
+        packed |= (text.len().min(255) as u64) << 56;
+        Self(packed)
+    }
+}
+
+impl Texts {
+    pub(super) fn new(slot: SlotId, facts: &[&TextFact]) -> Self {
+        let named = facts.iter().flat_map(|known| match &known.test {
+            TextIs::OneOf(texts) | TextIs::NoneOf(texts) => texts.as_slice(),
+            TextIs::Begins(_) => &[],
+        });
+        let mut texts: Vec<&Box<[u8]>> = named.collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let that = |holds: &dyn Fn(&TextIs) -> bool| {
+            let held = facts.iter().filter(|known| holds(&known.test));
+            bits(held.map(|known| known.fact))
+        };
+        let begins = facts.iter().filter_map(|known| match known.test {
+            TextIs::Begins(byte) => Some((byte, bits(core::iter::once(known.fact)))),
+            _ => None,
+        });
+        Self {
+            slot,
+            known: texts
+                .into_iter()
+                .map(|text| {
+                    let held = that(&|test| test.holds(text));
+                    (Packed::new(text), text.clone(), held)
+                })
+                .collect(),
+            otherwise: that(&|test| matches!(test, TextIs::NoneOf(_))),
+            begins: begins.collect(),
+        }
+    }
+
+    /// Sets the facts that hold of an event's field.
+    pub(super) fn look(&self, event: &Event, facts: &mut [u64]) {
+        let text = event.text(self.slot);
+        let packed = Packed::new(text);
+        let known = self.known.iter().find(|(known, whole, _)| {
+            *known == packed && (text.len() <= Packed::WHOLE || **whole == *text)
+        });
+        if let Some((_, _, held)) = known {
+            return set_all(facts, held);
+        }
+        set_all(facts, &self.otherwise);
+        for (byte, held) in &self.begins {
+            if text.first() == Some(byte) {
+                set_all(facts, held);
+            }
+        }
+    }
+}
+
+pub(super) fn bits(facts: impl Iterator<Item = usize>) -> Bits {
+    let mut bits: Vec<(usize, u64)> = Vec::new();
+    for fact in facts {
+        let bit = 1 << (fact % 64);
+        match bits.iter_mut().find(|(word, _)| *word == fact / 64) {
+            Some((_, known)) => *known |= bit,
+            None => bits.push((fact / 64, bit)),
+        }
+    }
+    bits.into()
+}
+
+fn set_all(facts: &mut [u64], bits: &[(usize, u64)]) {
+    for (word, bits) in bits {
+        if let Some(word) = facts.get_mut(*word) {
+            *word |= bits;
+        }
+    }
+}

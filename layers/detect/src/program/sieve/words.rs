@@ -1,0 +1,176 @@
+//! Facts about parts of a field: it contains this word. One automaton finds the words of
+//! all rules in one pass, and one pass serves fields that are parts of another.
+
+use core::ops::Range;
+
+use aho_corasick::automaton::Automaton;
+use aho_corasick::dfa::DFA;
+use aho_corasick::{Anchored, MatchKind};
+use expr::SlotId;
+
+use super::{REPEATED, Seen};
+use crate::event::{Event, slot};
+
+/// Fields that are parts of the first one in a request of the edge: one pass over that
+/// one finds the words of all.
+const TARGET: [SlotId; 7] = [
+    slot::META_HTTP_PATH,
+    slot::PARSED_REQUEST,
+    slot::PARSED_HTTP_ARGS,
+    slot::PARSED_FILE_DIR,
+    slot::PARSED_FILE_NAME,
+    slot::PARSED_FILE_FRAG,
+    slot::PARSED_FILE_EXT,
+];
+
+/// The words that are looked for in one field, or in several of which one holds the others.
+#[derive(Debug)]
+pub(super) struct Words {
+    slots: Vec<SlotId>,
+    automaton: Option<DFA>,
+    /// Each word, in the automaton's order.
+    words: Vec<Word>,
+}
+
+/// A word of an automaton.
+#[derive(Debug)]
+pub(super) struct Word {
+    pub(super) length: usize,
+    /// In which of the fields it proves which fact.
+    pub(super) facts: Vec<(usize, usize)>,
+}
+
+impl Words {
+    /// Sets the facts that the words in an event's fields prove.
+    pub(super) fn look(&self, event: &Event, facts: &mut [u64], seen: &mut Seen) {
+        if let [slot] = *self.slots {
+            self.look_at_one(slot, event.text(slot), facts, seen);
+            return;
+        }
+        let whole = self.slots.first().map_or(&[][..], |slot| event.text(*slot));
+        let Some(parts) = self.parts(event).filter(|_| whole.is_ascii()) else {
+            for (field, slot) in self.slots.iter().enumerate() {
+                self.each_in(event.text(*slot), field, |fact| set(facts, fact));
+            }
+            return;
+        };
+        self.find(whole, |word, end| {
+            for (field, fact) in &word.facts {
+                let inside = parts
+                    .get(*field)
+                    .is_some_and(|part| part.start + word.length <= end && end <= part.end);
+                if inside {
+                    set(facts, *fact);
+                }
+            }
+        });
+    }
+
+    fn look_at_one(&self, slot: SlotId, text: &[u8], facts: &mut [u64], seen: &mut Seen) {
+        if REPEATED.contains(&slot)
+            && let Some((seen, known)) = seen.place(slot, text)
+        {
+            if !known {
+                self.each_in(text, 0, |fact| seen.facts.push(fact));
+                seen.facts.sort_unstable();
+                seen.facts.dedup();
+            }
+            seen.facts.iter().for_each(|fact| set(facts, *fact));
+            return;
+        }
+        self.each_in(text, 0, |fact| set(facts, fact));
+    }
+
+    /// Where each field lies within the first one; nothing where one lies elsewhere.
+    fn parts(&self, event: &Event) -> Option<[Range<usize>; TARGET.len()]> {
+        let mut parts: [Range<usize>; TARGET.len()] = core::array::from_fn(|_| 0..0);
+        let whole = event.place(*self.slots.first()?);
+        for (part, slot) in parts.iter_mut().zip(&self.slots) {
+            let place = event.place(*slot);
+            if !place.is_empty() {
+                if place.start < whole.start || place.end > whole.end {
+                    return None;
+                }
+                *part = place.start - whole.start..place.end - whole.start;
+            }
+        }
+        Some(parts)
+    }
+
+    /// The facts that one field's words in a text prove.
+    fn each_in(&self, text: &[u8], field: usize, mut hold: impl FnMut(usize)) {
+        self.find(text, |word, _| {
+            for (_, fact) in word.facts.iter().filter(|(at, _)| *at == field) {
+                hold(*fact);
+            }
+        });
+    }
+
+    /// Calls `hold` with each word that stands in a text, and where it ends. Letters beyond
+    /// ASCII may become others by a change of case, so such a text has every word.
+    fn find(&self, text: &[u8], mut hold: impl FnMut(&Word, usize)) {
+        let Some(automaton) = self.automaton.as_ref().filter(|_| text.is_ascii()) else {
+            self.words.iter().for_each(|word| hold(word, 0));
+            return;
+        };
+        if text.is_empty() {
+            return;
+        }
+        let Ok(mut state) = automaton.start_state(Anchored::No) else {
+            return;
+        };
+        for (at, byte) in text.iter().enumerate() {
+            state = automaton.next_state(Anchored::No, state, *byte);
+            if automaton.is_special(state) && automaton.is_match(state) {
+                for place in 0..automaton.match_len(state) {
+                    let word = automaton.match_pattern(state, place).as_usize();
+                    if let Some(word) = self.words.get(word) {
+                        hold(word, at + 1);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn set(facts: &mut [u64], fact: usize) {
+    if let Some(word) = facts.get_mut(fact / 64) {
+        *word |= 1 << (fact % 64);
+    }
+}
+
+/// The words of one automaton while it is built.
+pub(super) struct WordList {
+    pub(super) slots: Vec<SlotId>,
+    pub(super) texts: Vec<Box<[u8]>>,
+    pub(super) words: Vec<Word>,
+}
+
+impl WordList {
+    /// A list for a field, and for those that lie in the same text.
+    pub(super) fn new(slot: SlotId) -> Self {
+        let slots = if TARGET.contains(&slot) {
+            TARGET.to_vec()
+        } else {
+            vec![slot]
+        };
+        Self {
+            slots,
+            texts: Vec::new(),
+            words: Vec::new(),
+        }
+    }
+
+    pub(super) fn build(self) -> Words {
+        let automaton = DFA::builder()
+            .match_kind(MatchKind::Standard)
+            .ascii_case_insensitive(true)
+            .build(&self.texts)
+            .ok();
+        Words {
+            slots: self.slots,
+            automaton,
+            words: self.words,
+        }
+    }
+}
