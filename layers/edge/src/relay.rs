@@ -78,7 +78,8 @@ impl<'a> Relay<'a> {
             &plan.wire,
             u64::MAX,
             Vec::new(),
-            core.buffers.small(),
+            // Taken when there is something to say: many wait long for their upstream.
+            Vec::new(),
         );
         Self {
             core,
@@ -143,6 +144,11 @@ impl<'a> Relay<'a> {
                     }
                 }
             }
+            if self.down.data.capacity() == 0
+                && matches!(self.upstream.poll_read_ready(cx), Poll::Pending)
+            {
+                return Poll::Pending;
+            }
             self.make_room();
             match self.upstream.poll_fill(cx, &mut self.down.data) {
                 Poll::Pending => return Poll::Pending,
@@ -152,6 +158,13 @@ impl<'a> Relay<'a> {
                 }
                 Poll::Ready(_) => return Poll::Ready(Err(Failure::Upstream(None))),
             }
+        }
+    }
+
+    /// A buffer for what the client is told.
+    pub(crate) fn take_out(&mut self) {
+        if self.down.out.capacity() == 0 {
+            self.down.out = self.core.buffers.small();
         }
     }
 
@@ -181,7 +194,11 @@ impl<'a> Relay<'a> {
         self.line.set_owes(self.client_owes(WaitsFor::Source));
         match moved {
             Poll::Pending => Ok(()),
-            Poll::Ready(Ok(())) => self.watch(cx),
+            Poll::Ready(Ok(())) => {
+                // All was sent; who waits for an upstream holds the request's head and no more.
+                self.core.buffers.put(core::mem::take(&mut self.up.out));
+                self.watch(cx)
+            }
             // The upstream may have answered before it stopped listening.
             Poll::Ready(Err(Halt::Sink)) => {
                 self.up_broken = true;
@@ -229,6 +246,7 @@ impl<'a> Relay<'a> {
     /// Queues an interim response for the client.
     pub(crate) fn inform(&mut self, head: &ResponseHead, at: HeadAt, client: Version) {
         if client == Version::Http11 {
+            self.take_out();
             let response = head.response(self.down.data.get(at.start..).unwrap_or_default());
             wire::write_informational(&mut self.down.out, &response, wire::HeaderSet::EMPTY);
         }

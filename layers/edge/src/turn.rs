@@ -436,6 +436,7 @@ fn write_head(
     at: HeadAt,
     how: &ResponseWrite<'_>,
 ) {
+    relay.take_out();
     let Pump { data, out, .. } = &mut relay.down;
     let response = head.response(data.get(at.start..).unwrap_or_default());
     wire::write_response(out, &response, how);
