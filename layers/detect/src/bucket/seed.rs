@@ -38,15 +38,18 @@ impl Seed {
     /// The hash of a `distinct` value.
     #[must_use]
     pub fn distinct(self, value: &[u8]) -> u64 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "half of the hash is wanted"
-        )]
-        let half = self.hash(value) as u64;
-        half
+        self.absorbed(value).finish()
     }
 
     fn hash(self, bytes: &[u8]) -> u128 {
+        let mut state = self.absorbed(bytes);
+        let low = state.finish();
+        state.v1 ^= 0xdd;
+        let high = state.finish();
+        u128::from(high) << 64 | u128::from(low)
+    }
+
+    fn absorbed(self, bytes: &[u8]) -> State {
         let mut state = State {
             v0: self.k0 ^ 0x736f_6d65_7073_6575,
             v1: self.k1 ^ 0x646f_7261_6e64_6f6d ^ 0xee,
@@ -63,10 +66,7 @@ impl Seed {
         }
         state.absorb(u64::from_le_bytes(tail) | ((bytes.len() as u64) << 56));
         state.v2 ^= 0xee;
-        let low = state.finish();
-        state.v1 ^= 0xdd;
-        let high = state.finish();
-        u128::from(high) << 64 | u128::from(low)
+        state
     }
 }
 

@@ -42,7 +42,6 @@ pub(crate) struct Sieve {
     ends: Vec<usize>,
     /// What is left to ask of each scenario that was chosen, in order.
     rests: Vec<Box<[Ask]>>,
-    facts: usize,
 }
 
 /// A side of a filter that is left to ask.
@@ -67,28 +66,74 @@ pub(crate) struct Rest {
     pub(crate) remembered: Option<(u32, SlotId)>,
 }
 
-/// Facts of which one must hold: a word of the fact set and its bits, and more such.
+/// The facts that hold of an event.
+#[derive(Debug)]
+struct FactSet {
+    words: [u64; Self::WORDS],
+    /// Which of the words are not zero.
+    some: u64,
+}
+
+impl FactSet {
+    const WORDS: usize = 64;
+    /// How many facts there are at most; the first of them are about whole fields, so that
+    /// of the words of the others few are not zero.
+    const MOST: usize = 64 * Self::WORDS;
+
+    fn set(&mut self, fact: usize) {
+        self.set_bits(fact / 64, 1 << (fact % 64));
+    }
+
+    fn set_bits(&mut self, word: usize, bits: u64) {
+        if let Some(known) = self.words.get_mut(word) {
+            *known |= bits;
+            self.some |= 1 << word;
+        }
+    }
+
+    fn set_all(&mut self, bits: &[(usize, u64)]) {
+        for (word, bits) in bits {
+            self.set_bits(*word, *bits);
+        }
+    }
+}
+
+impl Default for FactSet {
+    fn default() -> Self {
+        Self {
+            words: [0; Self::WORDS],
+            some: 0,
+        }
+    }
+}
+
+/// Facts of which one must hold: words of the fact set and bits in them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Clause {
+    /// Which words there are.
+    some: u64,
     first: (usize, u64),
     others: Box<[(usize, u64)]>,
 }
 
 impl Clause {
     fn new(facts: Facts) -> Self {
-        let mut masks = bits(facts.into_iter()).into_iter();
+        let masks = bits(facts.into_iter());
+        let some = masks.iter().fold(0, |some, (word, _)| some | 1 << word);
+        let mut masks = masks.into_iter();
         Self {
+            some,
             first: masks.next().unwrap_or_default(),
             others: masks.collect(),
         }
     }
 
-    fn holds(&self, facts: &[u64]) -> bool {
+    fn holds(&self, facts: &FactSet) -> bool {
         let holds = |(word, mask): &(usize, u64)| {
-            let facts = facts.get(*word).copied().unwrap_or_default();
+            let facts = facts.words.get(*word).copied().unwrap_or_default();
             facts & mask != 0
         };
-        holds(&self.first) || self.others.iter().any(holds)
+        self.some & facts.some != 0 && (holds(&self.first) || self.others.iter().any(holds))
     }
 }
 
@@ -96,7 +141,7 @@ impl Clause {
 #[derive(Debug, Default)]
 pub(crate) struct Chosen {
     scenarios: Vec<u32>,
-    facts: Vec<u64>,
+    facts: FactSet,
     seen: Seen,
 }
 
@@ -176,14 +221,14 @@ impl Sieve {
         for parts in filters {
             let (mut conditions, rests) = builder.filter(parts);
             // What holds of most events is asked last.
-            conditions.sort_by_key(|facts| core::cmp::Reverse(builder.rarity(facts)));
+            conditions.sort_by_key(|facts| core::cmp::Reverse(Builder::rarity(facts)));
             sieve
                 .clauses
                 .extend(conditions.into_iter().map(Clause::new));
             sieve.ends.push(sieve.clauses.len());
             sieve.rests.push(rests);
         }
-        (sieve.texts, sieve.words, sieve.facts) = builder.build();
+        (sieve.texts, sieve.words) = builder.build();
         sieve
     }
 
@@ -195,13 +240,12 @@ impl Sieve {
     /// Chooses the scenarios that `event` can matter to; every one for `all`.
     pub(crate) fn choose(&self, event: &Event, all: bool, chosen: &mut Chosen) {
         chosen.scenarios.clear();
-        chosen.facts.clear();
+        chosen.facts = FactSet::default();
         let numbers = 0..u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
         if all {
             chosen.scenarios.extend(numbers);
             return;
         }
-        chosen.facts.resize(self.facts.div_ceil(64), 0);
         let facts = &mut chosen.facts;
         for texts in &self.texts {
             texts.look(event, facts);

@@ -4,13 +4,13 @@ use expr::{DataSearch, Inner, Need, Part, SearchTest, SlotId};
 
 use super::texts::{TextFact, TextIs, Texts};
 use super::words::{Word, WordList, Words};
-use super::{Ask, Clause, REPEATED, Rest};
+use super::{Ask, Clause, FactSet, REPEATED, Rest};
 use crate::data::{DataSet, cased, needs};
 
 /// How many lines of a data file are looked for by the sieve.
 const LINES: usize = 256;
-/// How many facts there are at most.
-const FACTS: usize = 2_048;
+/// How many facts there are at most about whole fields; the others are words.
+const TEXTS: usize = FactSet::MOST / 4;
 /// How many clauses one scenario has at most.
 const CLAUSES: usize = 16;
 /// How many clauses the sides of one `or` are joined to at most.
@@ -44,7 +44,8 @@ pub(super) struct Builder<'d> {
     data: &'d DataSet,
     texts: Vec<TextFact>,
     words: Vec<WordList>,
-    facts: usize,
+    /// The number of the next word.
+    next_word: usize,
     remembered: u32,
 }
 
@@ -55,16 +56,16 @@ impl<'d> Builder<'d> {
             data,
             texts: Vec::new(),
             words: Vec::new(),
-            facts: 0,
+            next_word: TEXTS,
             remembered: 0,
         }
     }
 
-    /// What finds the facts in an event, and how many there are.
-    pub(super) fn build(self) -> (Vec<Texts>, Vec<Words>, usize) {
+    /// What finds the facts in an event.
+    pub(super) fn build(self) -> (Vec<Texts>, Vec<Words>) {
         let texts = self.by_field();
         let words = self.words.into_iter().map(WordList::build).collect();
-        (texts, words, self.facts)
+        (texts, words)
     }
 
     /// What must hold for a scenario to be asked, and what is left to ask then.
@@ -188,7 +189,7 @@ impl<'d> Builder<'d> {
         if joins > JOINS {
             let common = common(&sides);
             for side in &mut sides {
-                side.sort_by_key(|clause| self.rarity(clause));
+                side.sort_by_key(Self::rarity);
                 side.drain(..side.len() - 1);
             }
             sides
@@ -210,16 +211,11 @@ impl<'d> Builder<'d> {
         all
     }
 
-    pub(super) fn rarity(&self, clause: &Facts) -> usize {
-        let is_text = |fact: &usize| self.texts.iter().any(|known| known.fact == *fact);
-        usize::from(!clause.iter().any(is_text)) * FACTS + FACTS - clause.len().min(FACTS)
-    }
-
-    fn fresh(&mut self) -> Option<usize> {
-        (self.facts < FACTS).then(|| {
-            self.facts += 1;
-            self.facts - 1
-        })
+    /// How seldom a clause holds: words are rarer than texts, and few are rarer than many.
+    pub(super) fn rarity(clause: &Facts) -> usize {
+        let words_alone = clause.iter().all(|fact| *fact >= TEXTS);
+        let most = FactSet::MOST;
+        usize::from(words_alone) * most + most - clause.len().min(most)
     }
 
     /// The clause that a field's whole text is as told.
@@ -229,7 +225,8 @@ impl<'d> Builder<'d> {
             .iter()
             .find(|known| known.slot == slot && known.test == test)
             .map(|known| known.fact);
-        let Some(fact) = known.or_else(|| self.fresh()) else {
+        let fresh = Some(self.texts.len()).filter(|fact| *fact < TEXTS);
+        let Some(fact) = known.or(fresh) else {
             return Vec::new();
         };
         if known.is_none() {
@@ -263,7 +260,8 @@ impl<'d> Builder<'d> {
         if let Some((_, fact)) = fact {
             return Some(*fact);
         }
-        let fact = self.fresh()?;
+        let fact = Some(self.next_word).filter(|fact| *fact < FactSet::MOST)?;
+        self.next_word += 1;
         let (list, _) = self.list(slot)?;
         match known.and_then(|at| list.words.get_mut(at)) {
             Some(known) => known.facts.push((field, fact)),

@@ -3,6 +3,7 @@
 
 use expr::SlotId;
 
+use super::FactSet;
 use crate::event::Event;
 
 /// A fact about the whole of a field.
@@ -95,19 +96,19 @@ impl Texts {
     }
 
     /// Sets the facts that hold of an event's field.
-    pub(super) fn look(&self, event: &Event, facts: &mut [u64]) {
+    pub(super) fn look(&self, event: &Event, facts: &mut FactSet) {
         let text = event.text(self.slot);
         let packed = Packed::new(text);
         let known = self.known.iter().find(|(known, whole, _)| {
             *known == packed && (text.len() <= Packed::WHOLE || **whole == *text)
         });
         if let Some((_, _, held)) = known {
-            return set_all(facts, held);
+            return facts.set_all(held);
         }
-        set_all(facts, &self.otherwise);
+        facts.set_all(&self.otherwise);
         for (byte, held) in &self.begins {
             if text.first() == Some(byte) {
-                set_all(facts, held);
+                facts.set_all(held);
             }
         }
     }
@@ -123,12 +124,4 @@ pub(super) fn bits(facts: impl Iterator<Item = usize>) -> Bits {
         }
     }
     bits.into()
-}
-
-fn set_all(facts: &mut [u64], bits: &[(usize, u64)]) {
-    for (word, bits) in bits {
-        if let Some(word) = facts.get_mut(*word) {
-            *word |= bits;
-        }
-    }
 }

@@ -8,7 +8,7 @@ use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind};
 use expr::SlotId;
 
-use super::{REPEATED, Seen};
+use super::{FactSet, REPEATED, Seen};
 use crate::event::{Event, slot};
 
 /// Fields that are parts of the first one in a request of the edge: one pass over that
@@ -42,7 +42,7 @@ pub(super) struct Word {
 
 impl Words {
     /// Sets the facts that the words in an event's fields prove.
-    pub(super) fn look(&self, event: &Event, facts: &mut [u64], seen: &mut Seen) {
+    pub(super) fn look(&self, event: &Event, facts: &mut FactSet, seen: &mut Seen) {
         if let [slot] = *self.slots {
             self.look_at_one(slot, event.text(slot), facts, seen);
             return;
@@ -50,7 +50,7 @@ impl Words {
         let whole = self.slots.first().map_or(&[][..], |slot| event.text(*slot));
         let Some(parts) = self.parts(event).filter(|_| whole.is_ascii()) else {
             for (field, slot) in self.slots.iter().enumerate() {
-                self.each_in(event.text(*slot), field, |fact| set(facts, fact));
+                self.each_in(event.text(*slot), field, |fact| facts.set(fact));
             }
             return;
         };
@@ -60,13 +60,13 @@ impl Words {
                     .get(*field)
                     .is_some_and(|part| part.start + word.length <= end && end <= part.end);
                 if inside {
-                    set(facts, *fact);
+                    facts.set(*fact);
                 }
             }
         });
     }
 
-    fn look_at_one(&self, slot: SlotId, text: &[u8], facts: &mut [u64], seen: &mut Seen) {
+    fn look_at_one(&self, slot: SlotId, text: &[u8], facts: &mut FactSet, seen: &mut Seen) {
         if REPEATED.contains(&slot)
             && let Some((seen, known)) = seen.place(slot, text)
         {
@@ -75,10 +75,10 @@ impl Words {
                 seen.facts.sort_unstable();
                 seen.facts.dedup();
             }
-            seen.facts.iter().for_each(|fact| set(facts, *fact));
+            seen.facts.iter().for_each(|fact| facts.set(*fact));
             return;
         }
-        self.each_in(text, 0, |fact| set(facts, fact));
+        self.each_in(text, 0, |fact| facts.set(fact));
     }
 
     /// Where each field lies within the first one; nothing where one lies elsewhere.
@@ -130,12 +130,6 @@ impl Words {
                 }
             }
         }
-    }
-}
-
-fn set(facts: &mut [u64], fact: usize) {
-    if let Some(word) = facts.get_mut(fact / 64) {
-        *word |= 1 << (fact % 64);
     }
 }
 
