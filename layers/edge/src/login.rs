@@ -9,11 +9,17 @@
 //! whole: a value counts only if its end was seen.
 //!
 //! Assumes nothing of the bytes: they are a stranger's. On failure there is no login to
-//! tell of. Applications that name their fields in their own way are not understood, and
-//! whoever adds fields of other usual names can hide which account is meant; the rules that
-//! count by source hold all the same.
+//! tell of. Applications that name their fields in their own way are not understood.
+//!
+//! Where a request says two names or two passwords (a decoy beside the field that counts,
+//! Basic credentials beside a form), nobody but the application knows which it goes by. All
+//! of them together are the account then, or the guess: what stays the same stays the same,
+//! and each new guess is a new one. Whoever changes a decoy with every request hides which
+//! account is meant, but not that these are ever new names; rules that count by source
+//! take that, and those that bound all logins of a source need none of this.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 
 use vocab::{Login, LoginBy};
@@ -44,8 +50,8 @@ const PLACES: [&str; 14] = [
     "phpmyadmin",
 ];
 
-/// Names of fields that hold an account, the surest first: `login` and `name` are often
-/// the button's, or something else's.
+/// Names of fields that hold an account. `login` and `name` are often the button's, or
+/// something else's: that stays the same with each attempt, and does no harm.
 const ACCOUNTS: [&str; 27] = [
     "username",
     "user",
@@ -76,7 +82,7 @@ const ACCOUNTS: [&str; 27] = [
     "name",
 ];
 
-/// Names of fields that hold a password, the surest first.
+/// Names of fields that hold a password.
 const PASSWORDS: [&str; 16] = [
     "password",
     "pass",
@@ -103,11 +109,12 @@ pub(crate) enum Shape {
     Json,
 }
 
-/// What somebody tries: borrowed until it is hashed.
-#[derive(PartialEq, Eq)]
+/// What somebody tries: the different names and passwords that a request says, in an order
+/// that does not depend on theirs. Usually one of each.
+#[derive(Default)]
 struct Attempt {
-    account: Vec<u8>,
-    password: Option<Vec<u8>>,
+    accounts: BTreeSet<Vec<u8>>,
+    passwords: BTreeSet<Vec<u8>>,
 }
 
 /// How the body of this request is to be looked at, if at all: POSTs of a form or of JSON
@@ -121,7 +128,8 @@ pub(crate) fn wanted(request: &Request<'_>) -> Option<Shape> {
 }
 
 /// What the request tells of a login: `body` is its beginning, `whole` whether that is all.
-/// Credentials in the head go before those in the body, as they do for servers.
+/// Credentials in the head and in the body are one attempt, since some applications go by
+/// the ones and some by the others.
 pub(crate) fn read(
     request: &Request<'_>,
     body: Option<(Shape, &[u8])>,
@@ -129,33 +137,67 @@ pub(crate) fn read(
     secret: &impl BuildHasher,
 ) -> Option<Login> {
     let head = request.headers().first(HeaderId::Authorization);
-    if let Some(attempt) = head.and_then(basic) {
-        return Some(attempt.told(LoginBy::Basic, secret));
+    let head = head.and_then(basic);
+    let said = body.and_then(|(shape, body)| match shape {
+        Shape::Form => Some((LoginBy::Form, form(body, whole)?)),
+        Shape::Json => Some((LoginBy::Json, json(body)?)),
+    });
+    match (head, said) {
+        (Some(head), Some((by, said))) => Some(said.and(head).told(by, secret)),
+        (None, Some((by, said))) => Some(said.told(by, secret)),
+        (Some(head), None) => Some(head.told(LoginBy::Basic, secret)),
+        (None, None) => None,
     }
-    let (shape, body) = body?;
-    let attempt = match shape {
-        Shape::Form => form(body, whole)?.told(LoginBy::Form, secret),
-        Shape::Json => json(body)?.told(LoginBy::Json, secret),
-    };
-    Some(attempt)
 }
 
 impl Attempt {
-    /// The account as it is compared: without space around it, in lower case.
-    fn new(account: &[u8], password: Option<Vec<u8>>) -> Option<Self> {
+    /// Takes a name as it is compared: without space around it, in lower case.
+    fn name(&mut self, account: &[u8]) {
         let account = String::from_utf8_lossy(account).trim().to_lowercase();
-        (!account.is_empty() && account.len() <= LONGEST).then(|| Self {
-            account: account.into_bytes(),
-            password: password.filter(|password| !password.is_empty()),
-        })
+        if !account.is_empty() && account.len() <= LONGEST {
+            self.accounts.insert(account.into_bytes());
+        }
+    }
+
+    fn password(&mut self, password: &[u8]) {
+        if !password.is_empty() {
+            self.passwords.insert(password.to_vec());
+        }
+    }
+
+    /// Takes a field, if its name is one that is known.
+    fn see(&mut self, key: &[u8], value: &[u8]) {
+        if value.is_empty() || value.len() > LONGEST {
+            return;
+        }
+        let key = plain(key);
+        let is_one_of = |names: &[&str]| names.iter().any(|name| key == name.as_bytes());
+        if is_one_of(&ACCOUNTS) {
+            self.name(value);
+        }
+        if is_one_of(&PASSWORDS) {
+            self.password(value);
+        }
+    }
+
+    /// Both in one.
+    fn and(mut self, mut other: Self) -> Self {
+        self.accounts.append(&mut other.accounts);
+        self.passwords.append(&mut other.passwords);
+        self
+    }
+
+    /// The attempt, if it names anybody.
+    fn named(self) -> Option<Self> {
+        (!self.accounts.is_empty()).then_some(self)
     }
 
     /// As hashes. Of the password so few bits that they tell two guesses apart, and are no
     /// help in finding out which guess it was.
     fn told(&self, by: LoginBy, secret: &impl BuildHasher) -> Login {
-        let account = secret.hash_one(("account", &self.account));
-        let guess = self.password.as_ref().map(|password| {
-            let hash = secret.hash_one(("guess", account, password));
+        let account = secret.hash_one(("account", &self.accounts));
+        let guess = (!self.passwords.is_empty()).then(|| {
+            let hash = secret.hash_one(("guess", account, &self.passwords));
             u32::try_from(hash >> 40).unwrap_or(0)
         });
         Login { account, guess, by }
@@ -185,40 +227,6 @@ fn shape(content_type: &[u8]) -> Option<Shape> {
     json.then_some(Shape::Json)
 }
 
-/// The best account and password among the fields that were found.
-#[derive(Default)]
-struct Best {
-    account: Option<(usize, Vec<u8>)>,
-    password: Option<(usize, Vec<u8>)>,
-}
-
-impl Best {
-    fn see(&mut self, key: &[u8], value: &[u8]) {
-        if value.is_empty() || value.len() > LONGEST {
-            return;
-        }
-        let key = plain(key);
-        let better = |known: &Option<(usize, Vec<u8>)>, names: &[&str]| {
-            let rank = names.iter().position(|name| key == name.as_bytes())?;
-            known
-                .as_ref()
-                .is_none_or(|(held, _)| rank < *held)
-                .then_some(rank)
-        };
-        if let Some(rank) = better(&self.account, &ACCOUNTS) {
-            self.account = Some((rank, value.to_vec()));
-        }
-        if let Some(rank) = better(&self.password, &PASSWORDS) {
-            self.password = Some((rank, value.to_vec()));
-        }
-    }
-
-    fn attempt(self) -> Option<Attempt> {
-        let (_, account) = self.account?;
-        Attempt::new(&account, self.password.map(|(_, password)| password))
-    }
-}
-
 /// A field's name without what frameworks put around it: `user[email]` is `email`,
 /// `_username` is `username`.
 fn plain(key: &[u8]) -> Vec<u8> {
@@ -238,7 +246,7 @@ fn plain(key: &[u8]) -> Vec<u8> {
 
 /// Reads `application/x-www-form-urlencoded`.
 fn form(body: &[u8], whole: bool) -> Option<Attempt> {
-    let mut best = Best::default();
+    let mut attempt = Attempt::default();
     let mut rest = body;
     for _ in 0..FIELDS {
         if rest.is_empty() {
@@ -257,10 +265,10 @@ fn form(body: &[u8], whole: bool) -> Option<Attempt> {
         let value = value.get(1..).unwrap_or_default();
         // Escapes triple the length at most.
         if key.len() <= LONGEST && value.len() <= 3 * LONGEST {
-            best.see(&unescaped(key), &unescaped(value));
+            attempt.see(&unescaped(key), &unescaped(value));
         }
     }
-    best.attempt()
+    attempt.named()
 }
 
 /// Undoes `+` and `%XX`; what is no escape stands for itself.
@@ -290,7 +298,7 @@ fn hex(digit: u8) -> Option<u8> {
 /// Reads the strings of a JSON text that have a name, at whatever depth, without building
 /// anything: what is not JSON yields pairs that nobody looks for.
 fn json(body: &[u8]) -> Option<Attempt> {
-    let mut best = Best::default();
+    let mut attempt = Attempt::default();
     let (mut at, mut fields) = (0, 0);
     let mut key: Option<Cow<'_, [u8]>> = None;
     while let Some(byte) = body.get(at)
@@ -303,7 +311,7 @@ fn json(body: &[u8]) -> Option<Attempt> {
                 match key.take() {
                     Some(name) => {
                         fields += 1;
-                        best.see(&name, &text);
+                        attempt.see(&name, &text);
                     }
                     None if follows_colon(body, end) => key = Some(text),
                     None => {}
@@ -316,7 +324,7 @@ fn json(body: &[u8]) -> Option<Attempt> {
         }
         at += 1;
     }
-    best.attempt()
+    attempt.named()
 }
 
 fn follows_colon(body: &[u8], from: usize) -> bool {
@@ -396,7 +404,10 @@ fn basic(authorization: &[u8]) -> Option<Attempt> {
     let credentials = base64(rest.trim_ascii())?;
     let colon = credentials.iter().position(|byte| *byte == b':')?;
     let (account, password) = credentials.split_at(colon);
-    Attempt::new(account, Some(password.get(1..)?.to_vec()))
+    let mut attempt = Attempt::default();
+    attempt.name(account);
+    attempt.password(password.get(1..)?);
+    attempt.named()
 }
 
 /// Decodes base64 with or without padding (RFC 4648 §4).

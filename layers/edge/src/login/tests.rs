@@ -1,14 +1,17 @@
 use super::*;
 
-/// What was read, as `account:password`.
+/// What was read, as `account:password`, with bars where there is more than one.
 fn shown(attempt: Option<Attempt>) -> Option<String> {
     let attempt = attempt?;
-    let password = attempt.password.unwrap_or_else(|| b"-".to_vec());
-    Some(format!(
-        "{}:{}",
-        String::from_utf8_lossy(&attempt.account),
-        String::from_utf8_lossy(&password)
-    ))
+    let all = |texts: &BTreeSet<Vec<u8>>| {
+        let texts = texts.iter().map(|text| String::from_utf8_lossy(text));
+        texts.collect::<Vec<_>>().join("|")
+    };
+    let password = match attempt.passwords.is_empty() {
+        true => "-".to_owned(),
+        false => all(&attempt.passwords),
+    };
+    Some(format!("{}:{password}", all(&attempt.accounts)))
 }
 
 #[test]
@@ -59,7 +62,7 @@ fn forms_of_known_applications_tell_whom_somebody_tries_to_be() {
         (
             "a button called login",
             "login=Sign+in&username=anna&password=x",
-            Some("anna:x"),
+            Some("anna|sign in:x"),
         ),
         ("space around", "user=+Anna%20%09&pass=x", Some("anna:x")),
         (
@@ -83,9 +86,19 @@ fn forms_of_known_applications_tell_whom_somebody_tries_to_be() {
             Some("\u{fffd}\u{fffd}:x"),
         ),
         (
-            "the first of two",
-            "user=anna&user=bert&pass=x",
+            "one name said twice",
+            "user=Anna&username=anna+&pass=x",
             Some("anna:x"),
+        ),
+        (
+            "two names, in any order",
+            "user=bert&user=anna&pass=x",
+            Some("anna|bert:x"),
+        ),
+        (
+            "a decoy beside WordPress's own",
+            "username=x&password=y&log=admin&pwd=guess",
+            Some("admin|x:guess|y"),
         ),
         ("DENY nobody", "user=&pass=x", None),
         ("DENY only space", "user=%20&pass=x", None),
@@ -131,6 +144,10 @@ fn json_tells_whom_somebody_tries_to_be() {
         ),
         (r#"{"user":["x","y"],"login":"anna"}"#, Some("anna:-")),
         (r#"{"user":null,"login":"anna"}"#, Some("anna:-")),
+        (
+            r#"{"password":"y","user":"x","login":"anna","pwd":"guess"}"#,
+            Some("anna|x:guess|y"),
+        ),
         (r#"{"user":"\ud83dx","password":"x"}"#, Some("\u{fffd}x:x")),
         (r#"{"query":"user","password":"x"}"#, None),
         (r#"["user","anna"]"#, None),
@@ -224,7 +241,9 @@ fn no_bytes_make_it_fall() {
         }
         for attempt in [form(&bytes, round % 2 == 0), json(&bytes), basic(&bytes)] {
             assert!(attempt.is_none_or(|attempt| {
-                !attempt.account.is_empty() && attempt.account.len() <= LONGEST
+                !attempt.accounts.is_empty()
+                    && attempt.accounts.len() <= FIELDS
+                    && attempt.accounts.iter().all(|one| one.len() <= LONGEST)
             }));
         }
     }
@@ -254,6 +273,25 @@ fn what_is_told_is_keyed_and_tells_guesses_apart() {
         told("user=anna&pass=x", LoginBy::Form, &other).account
     );
     assert!(one.guess.unwrap() < 1 << 24);
+}
+
+#[test]
+fn a_decoy_hides_no_guess_and_one_that_stays_hides_no_account() {
+    let secret = std::collections::hash_map::RandomState::new();
+    let told = |body: &str| {
+        let attempt = form(body.as_bytes(), true).unwrap();
+        attempt.told(LoginBy::Form, &secret)
+    };
+    let one = told("username=x&password=x&log=admin&pwd=one");
+    let two = told("username=x&password=x&log=admin&pwd=two");
+    assert_eq!(one.account, two.account);
+    assert_ne!(one.guess, two.guess, "DENY a decoy hides the guess");
+    // The order of fields makes no new account, and what stands next to what does.
+    assert_eq!(one, told("pwd=one&log=admin&password=x&username=x"));
+    assert_ne!(
+        told("user=ab&login=c&pass=x").account,
+        told("user=a&login=bc&pass=x").account
+    );
 }
 
 #[test]

@@ -117,6 +117,36 @@ fn the_account_is_the_same_however_the_login_is_sent_and_the_body_goes_on_unchan
 }
 
 #[test]
+fn basic_credentials_beside_a_form_hide_no_guess_of_the_form() {
+    let up = counting();
+    let edge = in_front_of(&up);
+    let told = |credentials: &str, body: &str| {
+        let kind = format!("{FORM}Authorization: Basic {credentials}\r\n");
+        let mut client = Client::to(edge.plain);
+        client.say(post("/wp-login.php", &kind, body));
+        assert_eq!(status(&client.answer().0), 200);
+        last(&edge).unwrap()
+    };
+    let (anna, bert) = ("YW5uYTpzdW5zaGluZQ==", "YmVydDpzdW5zaGluZQ==");
+    let one = told(anna, "log=admin&pwd=one");
+    let two = told(anna, "log=admin&pwd=two");
+    assert_eq!(one.by, LoginBy::Form);
+    assert_eq!(
+        one.account, two.account,
+        "one person behind a shared password"
+    );
+    assert_ne!(one.guess, two.guess, "DENY the form's guess is hidden");
+    let other = told(bert, "log=admin&pwd=one");
+    assert_ne!(
+        (one.account, one.guess),
+        (other.account, other.guess),
+        "DENY new credentials are no new guess"
+    );
+    // Beside a form that says nobody's name they are all that is known.
+    assert_eq!(told(anna, "benutzer=admin&kennwort=x").by, LoginBy::Basic);
+}
+
+#[test]
 fn nothing_is_heard_where_nobody_logs_in() {
     let up = counting();
     let edge = in_front_of(&up);

@@ -355,6 +355,30 @@ fn people_and_programs_that_are_only_clumsy_are_left_alone() {
             }),
         ),
         (
+            "a browser that a test drives, 300 logins of one person with a picture each",
+            row(600, 0.5, |n, at| {
+                if n % 2 == 0 {
+                    knock(at, "203.0.113.5", 302).with(7, 1, Form)
+                } else {
+                    page(knock(at, "203.0.113.5", 200), "/static/site.css")
+                }
+            }),
+        ),
+        (
+            "a monitor that logs in each ten seconds all day",
+            row(8_640, 10.0, |_, at| {
+                knock(at, "203.0.113.5", 302).with(7, 1, Form)
+            }),
+        ),
+        (
+            "a service that asks for a token each second, with one password",
+            row(3_600, 1.0, |_, at| {
+                let mut one = knock(at, "203.0.113.5", 200).with(7, 1, Form);
+                one.target = "/oauth/token".to_owned();
+                one
+            }),
+        ),
+        (
             "different people from different places",
             row(300, 10.0, |n, at| {
                 knock(at, address(n), 200).with(u64::from(n), n, Form)
@@ -622,4 +646,103 @@ fn an_equal_first_guess_hides_no_later_one_and_a_made_up_success_empties_nothing
         !names(&told(family)).contains("ringwall/http-account-bruteforce"),
         "DENY one password"
     );
+}
+
+/// A guess each second, and a picture after every ninth.
+fn with_pictures(count: u32, guess: impl Fn(u32, Knock) -> Knock) -> Vec<Knock> {
+    let mut story = row(count, 1.0, |n, at| guess(n, knock(at, address(1), 200)));
+    story.extend(row(count / 9, 9.0, |_, at| {
+        let mut picture = knock(at + 8.5, address(1), 200);
+        (picture.method, picture.target) = ("GET", "/a.png".to_owned());
+        picture
+    }));
+    story
+}
+
+#[test]
+fn no_decoy_and_no_picture_lets_one_address_guess_for_ever() {
+    use LoginBy::{Basic, Form};
+    let elsewhere = |mut one: Knock, target: &str| {
+        one.target = target.to_owned();
+        one
+    };
+    // What a decoy makes of account and guess: see `layers/edge/src/login.rs`.
+    type Guess<'g> = Box<dyn Fn(u32, Knock) -> Knock + 'g>;
+    let stories: [(&str, &str, u32, f64, Guess<'_>); 8] = [
+        (
+            "one account, a picture every nine; so, too, beside a decoy that stays",
+            "ringwall/http-bruteforce-slow-long",
+            140,
+            1.0,
+            Box::new(|n, one| one.with(7, n, Form)),
+        ),
+        (
+            "the same, slower than any rule that counts forms",
+            "ringwall/http-bruteforce-slow-long",
+            160,
+            7.0,
+            Box::new(|n, one| one.with(7, n, Form)),
+        ),
+        (
+            "Basic credentials or a name that change with every form",
+            "ringwall/http-form-bruteforce-varied",
+            160,
+            1.0,
+            Box::new(|n, one| one.with(u64::from(n), n, Form)),
+        ),
+        (
+            "the same at phpMyAdmin, whose address says nothing of a login",
+            "ringwall/http-form-bruteforce-varied",
+            160,
+            1.0,
+            Box::new(move |n, one| {
+                let one = elsewhere(one, "/phpmyadmin/index.php?route=/");
+                one.with(u64::from(n), n, Form)
+            }),
+        ),
+        (
+            "a decoy that stays, beside fields of unusual names",
+            "ringwall/http-form-bruteforce-total",
+            400,
+            1.0,
+            Box::new(|_, one| one.with(7, 1, Form)),
+        ),
+        (
+            "the same at MediaWiki, the real fields too far behind",
+            "ringwall/http-form-bruteforce-total",
+            400,
+            1.0,
+            Box::new(move |_, one| {
+                elsewhere(one, "/index.php?title=Special:UserLogin").with(7, 1, Form)
+            }),
+        ),
+        (
+            "Basic credentials beside a form that nobody reads",
+            "ringwall/http-form-bruteforce-slow",
+            90,
+            1.0,
+            Box::new(|n, one| one.with(u64::from(n), n, Basic)),
+        ),
+        (
+            "XML-RPC, a picture every nine",
+            "ringwall/http-form-bruteforce-total",
+            400,
+            1.0,
+            Box::new(move |_, one| elsewhere(one, "/xmlrpc.php")),
+        ),
+    ];
+    for (what, expected, count, slower, guess) in stories {
+        let mut story = with_pictures(count, guess);
+        for one in &mut story {
+            one.at *= slower;
+        }
+        let alerts = told(story);
+        let found = alerts.iter().find(|one| one.scenario == expected);
+        let found = found.unwrap_or_else(|| panic!("DENY {what}: {:?}", names(&alerts)));
+        assert_eq!(
+            found.label("strongest"),
+            "",
+            "DENY {what}: only slowed down"
+        );
+    }
 }
