@@ -79,6 +79,11 @@ fn text(daemon: &Daemon) -> String {
         stats.accepted,
     );
     page.count(
+        "edge_handshakes_displaced_total",
+        "TLS handshakes that made room for newcomers",
+        stats.handshakes_displaced,
+    );
+    page.count(
         "edge_requests_total",
         "Well-formed requests",
         stats.requests,

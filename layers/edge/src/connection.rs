@@ -152,7 +152,7 @@ impl Connection {
             if let Err(broken) = self.stream.readable(&self.line).await
                 && !self.asked_before(&broken)
             {
-                self.count_cut(&broken);
+                self.core.counters.cut(&broken);
                 break;
             }
             match Box::pin(self.burst()).await {
@@ -198,15 +198,6 @@ impl Connection {
             plan.ticks.idle
         };
         self.line.enter(Phase::Idle, self.core.deadline(wait));
-    }
-
-    fn count_cut(&self, broken: &Broken) {
-        match broken {
-            Broken::Cut(Cut::Barred) => self.core.counters.cut_barred.one(),
-            Broken::Cut(Cut::Expired | Cut::TooSlow) => self.core.counters.cut_expired.one(),
-            Broken::Cut(Cut::Evicted) => self.core.counters.evicted_idle.one(),
-            Broken::Cut(Cut::Draining) | Broken::Io(_) => {}
-        }
     }
 
     /// Serves requests until none is left in the buffer.
@@ -310,7 +301,7 @@ impl Connection {
                     return Err(HeadEnd::Slow);
                 }
                 Err(broken) => {
-                    self.count_cut(&broken);
+                    self.core.counters.cut(&broken);
                     return Err(HeadEnd::Closed);
                 }
             }

@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use vocab::RefusedBy;
 
+use crate::io::Broken;
+use crate::registry::Cut;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// One core's counters, or the sum over all cores.
@@ -60,8 +63,10 @@ counters! {
     unnamed,
     /// TLS handshakes that completed.
     handshakes,
-    /// TLS handshakes that failed or ran out of time.
+    /// TLS handshakes that failed, ran out of time or had no place.
     handshake_errors,
+    /// Of those, TLS handshakes that made room for newcomers.
+    handshakes_displaced,
     /// Requests whose head was complete and well-formed.
     requests,
     /// Answers by class: 1xx (forwarded).
@@ -142,6 +147,16 @@ impl Counter {
 const RULES: usize = 256;
 
 impl Counters {
+    /// A connection ended outside an exchange.
+    pub(crate) fn cut(&self, broken: &Broken) {
+        match broken {
+            Broken::Cut(Cut::Barred) => self.cut_barred.one(),
+            Broken::Cut(Cut::Expired | Cut::TooSlow) => self.cut_expired.one(),
+            Broken::Cut(Cut::Evicted) => self.evicted_idle.one(),
+            Broken::Cut(Cut::Draining) | Broken::Io(_) => {}
+        }
+    }
+
     pub(crate) fn status(&self, status: u16) {
         match status {
             100..200 => self.status_1xx.one(),

@@ -1,9 +1,13 @@
 //! A TLS handshake: its deadline, and how many may be under way.
 
+mod places;
+
 use core::future::poll_fn;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use vocab::{ClientAddr, RefusedBy};
 
@@ -14,48 +18,29 @@ use crate::registry::{Cut, Line, Phase};
 use crate::route::Plan;
 use crate::tls::Tls;
 
+use self::places::Full;
+pub(crate) use self::places::Places;
+
 /// A TLS handshake under its deadline and the core's cap.
 pub(crate) async fn shake_hands(
     core: &Core,
     plan: &Plan,
-    line: &Line,
+    line: &Rc<Line>,
     socket: TcpStream,
     config: Arc<rustls::ServerConfig>,
 ) -> Result<(Stream, Option<Box<str>>), ()> {
-    line.enter(Phase::Handshake, core.deadline(plan.ticks.handshake));
-    // Who says nothing takes no place among the handshakes.
-    let mut stream = Stream::Plain(socket);
-    let spoke = stream.readable(line).await;
-    let Stream::Plain(socket) = stream else {
-        return Err(());
-    };
-    let refuse = |rule: &'static str| {
-        core.counters.handshake_errors.one();
-        core.refused(&Refused {
-            time: now(),
-            client: ClientAddr::new(line.owner()),
-            site: "",
-            by: RefusedBy::Limit,
-            rule,
-            status: 0,
-            request_id: core.request_id(),
-            observed: false,
-            foreign: false,
-        });
-    };
-    match spoke {
-        Ok(()) => {}
-        Err(Broken::Cut(Cut::Expired)) => {
-            refuse("limit.handshake-time");
-            return Err(());
-        }
-        Err(_) => return Err(()),
-    }
-    if core.handshakes.get() >= plan.limits.handshakes_per_core {
-        refuse("limit.handshakes");
+    let deadline = core.deadline(plan.ticks.handshake);
+    // Who says nothing takes no place among the handshakes, and makes room for others.
+    line.enter(Phase::Fresh, deadline);
+    if let Err(broken) = first_byte(line, &socket).await {
+        core.counters.cut(&broken);
         return Err(());
     }
-    let _place = HandshakePlace::take(core);
+    line.enter(Phase::Handshake, deadline);
+    let Ok(_place) = Place::take(core, line, plan.limits.handshakes_per_core) else {
+        refuse(core, line, "limit.handshakes");
+        return Err(());
+    };
     let (config, witness) = Witness::beside(&config);
     let Ok(tls) = Tls::new(socket, config, Rc::clone(&core.buffers)) else {
         core.counters.handshake_errors.one();
@@ -74,7 +59,11 @@ pub(crate) async fn shake_hands(
             Ok((Stream::Tls(tls), witness.name()))
         }
         Err(Broken::Cut(Cut::Expired)) => {
-            refuse("limit.handshake-time");
+            refuse(core, line, "limit.handshake-time");
+            Err(())
+        }
+        Err(Broken::Cut(Cut::Evicted)) => {
+            refuse(core, line, "limit.handshakes");
             Err(())
         }
         Err(error) => {
@@ -85,17 +74,61 @@ pub(crate) async fn shake_hands(
     }
 }
 
-struct HandshakePlace<'a>(&'a Core);
-
-impl<'a> HandshakePlace<'a> {
-    fn take(core: &'a Core) -> Self {
-        core.handshakes.set(core.handshakes.get() + 1);
-        Self(core)
+/// Waits until the client has said something, which stays where it is. A socket may be
+/// called readable before there is anything to read, so it is looked at.
+async fn first_byte(line: &Line, socket: &TcpStream) -> Result<(), Broken> {
+    let mut byte = [0];
+    let seen = poll_fn(|cx| {
+        line.check(cx)?;
+        let mut space = ReadBuf::new(&mut byte);
+        socket.poll_peek(cx, &mut space).map_err(Broken::from)
+    });
+    match seen.await? {
+        0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        _ => Ok(()),
     }
 }
 
-impl Drop for HandshakePlace<'_> {
+/// Tells of a handshake that came to nothing for a limit.
+fn refuse(core: &Core, line: &Line, rule: &'static str) {
+    core.counters.handshake_errors.one();
+    core.refused(&Refused {
+        time: now(),
+        client: ClientAddr::new(line.owner()),
+        site: "",
+        by: RefusedBy::Limit,
+        rule,
+        status: 0,
+        request_id: core.request_id(),
+        observed: false,
+        foreign: false,
+    });
+}
+
+/// One of the core's handshakes, given back on every path.
+struct Place<'a> {
+    core: &'a Core,
+    number: u64,
+}
+
+impl<'a> Place<'a> {
+    fn take(core: &'a Core, line: &Rc<Line>, most: usize) -> Result<Self, Full> {
+        let client = ClientAddr::new(line.owner()).counting_key();
+        let client = (!line.proxied()).then_some(client);
+        let mut places = core.handshakes.borrow_mut();
+        let taken = places.take(client, core.tick(), most, Rc::clone(line))?;
+        drop(places);
+        if let Some(line) = taken.displaced {
+            core.counters.handshakes_displaced.one();
+            line.stop(Cut::Evicted);
+        }
+        let number = taken.number;
+        Ok(Self { core, number })
+    }
+}
+
+impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.handshakes.set(self.0.handshakes.get() - 1);
+        self.core.handshakes.borrow_mut().release(self.number);
     }
 }

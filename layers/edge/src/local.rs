@@ -14,9 +14,10 @@ use vocab::{Cidr, ClientAddr, Refusal, RefusedBy, Timestamp};
 use crate::batch::Batch;
 use crate::buffer::Buffers;
 use crate::counters::Counters;
+use crate::handshake::Places;
 use crate::log::CoreLog;
 use crate::observe::Observer;
-use crate::registry::Registry;
+use crate::registry::{Line, Registry};
 use crate::route::Plan;
 use crate::upstream::Pools;
 
@@ -90,7 +91,8 @@ pub(crate) struct Core {
     /// Through whom requests come; copied for readers once a second.
     pub(crate) arrivals: RefCell<crate::arrivals::Table>,
     pub(crate) draining: Cell<bool>,
-    pub(crate) handshakes: Cell<usize>,
+    /// TLS handshakes under way.
+    pub(crate) handshakes: RefCell<Places<Rc<Line>>>,
     tick: Cell<u32>,
     seed: u64,
     issued: Cell<u64>,
@@ -115,7 +117,7 @@ impl Core {
             log,
             arrivals: RefCell::default(),
             draining: Cell::new(false),
-            handshakes: Cell::new(0),
+            handshakes: RefCell::default(),
             tick: Cell::new(0),
             seed: RandomState::new().hash_one(number),
             issued: Cell::new(0),

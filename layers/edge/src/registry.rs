@@ -26,7 +26,7 @@ pub(crate) enum Cut {
     TooSlow,
     /// Its source was barred.
     Barred,
-    /// It was idle and its place is needed.
+    /// It was idle, or one handshake of many, and its place is needed.
     Evicted,
     /// The edge is draining and the connection is idle.
     Draining,
@@ -35,9 +35,9 @@ pub(crate) enum Cut {
 /// What a connection is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
-    /// A TLS handshake.
+    /// A TLS handshake, from its first byte on.
     Handshake,
-    /// Accepted; its first request has not begun.
+    /// Accepted; its first request has not begun, nor has a handshake.
     Fresh,
     /// Waiting for another request.
     Idle,

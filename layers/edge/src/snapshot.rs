@@ -102,7 +102,8 @@ pub struct Limits {
     /// hard caps, per address and in total, are gate's ([`gate::ConnectionLimits`]).
     pub connections: usize,
     /// TLS handshakes under way on one core. 1024: when a thousand browsers come back after
-    /// a restart, the last of them waits for half a second and is not refused.
+    /// a restart, the last of them waits for half a second and is not refused. When all
+    /// are taken, clients that hold more than a sixteenth make room for others.
     pub handshakes_per_core: usize,
     /// Bytes of a request head, request line included.
     pub head_bytes: usize,

@@ -1,7 +1,7 @@
 //! TLS: names, certificates and deadlines.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -267,4 +267,87 @@ fn a_proxy_header_comes_before_the_handshake_however_it_is_cut() {
     bare.say([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01]);
     assert!(bare.ends_within(Duration::from_secs(2)), "DENY");
     assert_eq!(edge.seen.rules(), ["proxy.absent"]);
+}
+
+/// A cap that a test fills.
+const PLACES: usize = 32;
+
+fn with_few_places(up: &Upstream) -> TestEdge {
+    let mut setup = setup(up);
+    setup.snapshot.limits.handshakes_per_core = PLACES;
+    setup.snapshot.timeouts.handshake = Duration::from_secs(20);
+    setup.start()
+}
+
+#[test]
+fn eight_clients_that_begin_handshakes_and_stop_lock_nobody_out() {
+    let up = echo_line();
+    let edge = with_few_places(&up);
+    let stall = |at: usize| {
+        let source = IpAddr::from([127, 0, 0, 2 + (at % 8) as u8]);
+        let mut client = Client::from(edge.tls, source);
+        client.say([22]);
+        client
+    };
+    let mut stalled: Vec<Client> = (0..2 * PLACES).map(stall).collect();
+    let told = || edge.seen.rules().len();
+    assert!(eventually(|| told() == PLACES), "all places are taken");
+    for round in 0..4 {
+        let browser = Browser::new(&[&rustls::version::TLS13]);
+        let answer = browser.get(edge.tls, "app.localhost", "app.localhost");
+        assert_eq!(status(&answer), 200, "DENY: locked out in round {round}");
+        stalled.extend((0..8).map(stall));
+        assert!(eventually(|| told() == (round + 1) * 8 + PLACES));
+    }
+    // each round a browser took one place, and one that stopped had it again
+    assert!(edge.handle.stats().handshakes_displaced >= 4);
+    assert!(
+        edge.seen
+            .rules()
+            .iter()
+            .all(|rule| rule == "limit.handshakes")
+    );
+}
+
+#[test]
+fn an_office_that_comes_back_at_once_may_take_every_place() {
+    let up = echo_line();
+    let edge = with_few_places(&up);
+    let browser = Browser::new(&[&rustls::version::TLS13]);
+    let mut office: Vec<_> = (0..PLACES)
+        .map(|_| browser.open(edge.tls, "app.localhost"))
+        .collect();
+    for one in &mut office {
+        one.conn.write_tls(&mut one.sock).unwrap();
+    }
+    for one in &mut office {
+        one.conn.complete_io(&mut one.sock).unwrap();
+    }
+    let stats = || edge.handle.stats();
+    assert!(eventually(|| stats().handshakes == PLACES as u64));
+    assert_eq!(stats().handshakes_displaced, 0);
+    assert!(edge.seen.rules().is_empty(), "DENY: refused one of them");
+}
+
+#[test]
+fn silent_connections_make_room_near_the_cap_before_a_handshake_too() {
+    let up = echo_line();
+    let mut setup = setup(&up);
+    setup.snapshot.limits.connections = 4;
+    setup.snapshot.timeouts.handshake = Duration::from_secs(20);
+    let edge = setup.start();
+    let mut silent = Vec::new();
+    for count in 1..=8_u64 {
+        silent.push(Client::to(edge.tls));
+        let open = count.min(3);
+        assert!(eventually(|| {
+            let stats = edge.handle.stats();
+            (stats.open, stats.evicted_idle) == (open, count - open)
+        }));
+    }
+    assert!(silent[0].ends_within(Duration::from_secs(1)));
+    let browser = Browser::new(&[&rustls::version::TLS13]);
+    let answer = browser.get(edge.tls, "app.localhost", "app.localhost");
+    assert_eq!(status(&answer), 200);
+    assert!(edge.seen.rules().is_empty(), "nobody was refused");
 }
