@@ -320,6 +320,8 @@ fn endpoint(name: &str, place: &Seat) -> Option<Endpoint> {
 fn ports(all: Vec<Port>) -> Vec<u16> {
     let tcp = all.into_iter().filter(|port| port.r#type == "tcp");
     let mut ports: Vec<u16> = tcp.map(|port| port.private_port).collect();
+    // An image may say that it exposes port 0, and nobody listens there.
+    ports.retain(|port| *port > 0);
     ports.sort_unstable();
     ports.dedup();
     ports.truncate(MOST_PLACES);
@@ -367,6 +369,7 @@ mod tests {
                     { "PrivatePort": 8080, "Type": "tcp" },
                     { "IP": "0.0.0.0", "PrivatePort": 8080, "PublicPort": 80, "Type": "tcp" },
                     { "PrivatePort": 443, "Type": "udp" },
+                    { "PrivatePort": 0, "Type": "tcp" },
                 ],
                 "Labels": {
                     "ringwall.host": "shop.example.org", "org.secret": "secret",
