@@ -24,7 +24,7 @@ class Colleague:
 
     def __init__(self, number):
         self.agent, self.cookies, self.open = AGENTS[number % len(AGENTS)], {}, {}
-        self.number, self.refused, self.turn = number, [], 0
+        self.number, self.refused, self.turn, self.text = number, [], 0, ""
 
     def ask(self, host, path, referer=None, method="GET", body=None, password=None):
         headers = {"User-Agent": self.agent, "Accept": "text/html,*/*;q=0.8", "Accept-Language": "en"}
@@ -45,7 +45,7 @@ class Colleague:
             try:
                 connection.request(method, path, body, headers)
                 answer = connection.getresponse()
-                answer.read()
+                self.text = answer.read().decode(errors="replace")
                 break
             except (http.client.HTTPException, OSError) as error:
                 # The server may end an idle connection; a browser opens another then.
@@ -59,6 +59,11 @@ class Colleague:
         if answer.status == 429:
             self.refused.append(f"{path}: {answer.status}")
         return answer.status
+
+    def must(self, wanted, status):
+        """A colleague who cannot do what the day is for is no colleague left alone."""
+        if status != wanted:
+            self.refused.append(f"{status} instead of {wanted}: {self.text[:300]}")
 
     def works(self, barrier):
         """Pages with their parts, the same pictures missing for everybody, for
@@ -77,9 +82,9 @@ class Colleague:
         if self.number % 4 == 0:
             self.ask(www, f"/menu-of-{self.number}")
         if self.number % 3 == 0:
-            self.ask(www, "/intranet/")
-            self.ask(www, "/intranet/", password="correct-hors")
-            self.ask(www, "/intranet/", password="correct-horse")
+            self.must(401, self.ask(www, "/intranet/"))
+            self.must(401, self.ask(www, "/intranet/", password="correct-hors"))
+            self.must(200, self.ask(www, "/intranet/", password="correct-horse"))
         self.ask(wiki, "/doku.php?id=start&do=login")
         for password in (["correct-hors"] if self.number % 3 == 0 else []) + ["correct-horse"]:
             time.sleep(random.uniform(0, 8))
@@ -87,6 +92,9 @@ class Colleague:
             self.ask(wiki, "/doku.php?id=start", method="POST", body=urllib.parse.urlencode(form),
                      referer="/doku.php?id=start&do=login")
             self.ask(wiki, PARTS[5], referer="/doku.php?id=start")
+        self.must(200, self.ask(wiki, "/doku.php?id=start"))
+        if "do=logout" not in self.text:
+            self.refused.append(f"colleague {self.number} is not logged in: {self.text[:300]}")
         barrier.wait()
         return self.refused
 
