@@ -19,7 +19,38 @@ mod labels {
     pub struct LabelsView(serde_json::Value);
 }
 mod messages;
+/// Stands for the edge's plan: trusted are proxies in 10.0.0.0/8.
+mod route {
+    use std::net::IpAddr;
+
+    pub struct Plan {
+        pub client_header: crate::snapshot::ClientHeader,
+        pub habit: crate::told::client::Habit,
+    }
+
+    impl Plan {
+        pub fn is_trusted(&self, address: IpAddr) -> bool {
+            is_trusted(address)
+        }
+    }
+
+    pub fn is_trusted(address: IpAddr) -> bool {
+        matches!(address.to_canonical(), IpAddr::V4(four) if four.octets()[0] == 10)
+    }
+}
 mod rules;
+/// Stands for the edge's settings.
+mod snapshot {
+    /// As in the module of the same name.
+    #[derive(Clone, PartialEq, Eq, Debug)]
+    pub enum ClientHeader {
+        Either,
+        XForwardedFor,
+        Forwarded,
+        Single(Box<str>),
+    }
+}
+mod told;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -119,6 +150,21 @@ const TARGETS: &[Target] = &[
         name: "visit",
         run: rules::visit,
         seeds: rules::visit_seeds,
+    },
+    Target {
+        name: "login",
+        run: told::login,
+        seeds: told::login_seeds,
+    },
+    Target {
+        name: "client",
+        run: told::client,
+        seeds: told::client_seeds,
+    },
+    Target {
+        name: "labels",
+        run: told::labels,
+        seeds: told::labels_seeds,
     },
 ];
 
