@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::house::{Field, Guarded, Mode, PORT, Site, curl};
 use crate::network::EDGE;
 use crate::ready;
-use crate::support::signal;
-use crate::tools::{ATTACKS, Attack, Kit};
+use crate::support::{signal, wait_for};
+use crate::tools::{ATTACKS, Attack, FirstWeek, Kit};
 
 /// How long a tool goes on once it is barred.
 const AFTERWARDS: Duration = Duration::from_secs(2);
@@ -97,32 +97,67 @@ impl Drop for Tool {
     }
 }
 
-/// Every attack by a tool against a fresh Ringwall, with the table's bounds.
+/// Every attack by a tool against a fresh Ringwall, with the table's bounds: a site that
+/// enforces, and one in its first week, as it is by default.
 fn barred_in_both_dresses(tool: &str, needed: &[&str]) {
     if !ready(needed) {
         return;
     }
     for attack in ATTACKS.iter().filter(|attack| attack.tool == tool) {
-        let mut field = Field::make(Site::Shop, Mode::Enforce);
-        let kit = Kit::pack(&field.folder);
-        let outcome = run(attack, &kit, &mut field, 30, Duration::from_secs(60));
-        println!("{tool}, {}: {outcome:?}", attack.dress.name());
-        let rule = outcome.rule.as_deref().unwrap_or("nothing");
-        assert!(
-            attack.by.contains(&rule),
-            "DENY {tool}, {}: barred by {rule}\n{}",
-            attack.dress.name(),
-            field.said()
-        );
-        assert!(
-            outcome.through <= attack.most,
-            "{tool}, {}: {} requests got through, at most {} may",
-            attack.dress.name(),
-            outcome.through,
-            attack.most
-        );
-        field.ringwall.terminate(Duration::from_secs(40));
+        for mode in [Mode::Enforce, Mode::FirstWeek] {
+            let mut field = Field::make(Site::Shop, mode);
+            match (mode, attack.first_week()) {
+                (Mode::FirstWeek, FirstWeek::Watched) => is_watched(attack, &mut field),
+                _ => is_barred(attack, &mut field),
+            }
+            field.ringwall.terminate(Duration::from_secs(40));
+        }
     }
+}
+
+fn is_barred(attack: &Attack, field: &mut Field) {
+    let (tool, dress) = (attack.tool, attack.dress.name());
+    let kit = Kit::pack(&field.folder);
+    let outcome = run(attack, &kit, field, 30, Duration::from_secs(60));
+    println!("{tool}, {dress}: {outcome:?}");
+    let rule = outcome.rule.as_deref().unwrap_or("nothing");
+    assert!(
+        attack.by.contains(&rule),
+        "DENY {tool}, {dress}: barred by {rule}\n{}",
+        field.said()
+    );
+    assert!(
+        outcome.through <= attack.most,
+        "{tool}, {dress}: {} requests got through, at most {} may",
+        outcome.through,
+        attack.most
+    );
+}
+
+/// Until a rule says that it would have barred it: the operator is shown so, and the tool
+/// goes on.
+fn is_watched(attack: &Attack, field: &mut Field) {
+    let (tool, dress) = (attack.tool, attack.dress.name());
+    let kit = Kit::pack(&field.folder);
+    let namespace = field.stranger(30);
+    let _tool = Tool::start(kit.command(attack, &namespace, 40));
+    let seen = wait_for(
+        &format!("{tool}, {dress}, to be seen"),
+        Duration::from_secs(30),
+        || {
+            let decided = field.decided("198.51.100.30");
+            let meant = |(_, rule): &(String, String)| attack.by.contains(&rule.as_str());
+            decided.iter().any(meant).then_some(decided)
+        },
+    );
+    println!("{tool}, {dress}, in the first week: {seen:?}");
+    assert!(
+        seen.iter().all(|(kind, _)| kind == "observe"),
+        "{tool}, {dress}: {seen:?}\n{}",
+        field.said()
+    );
+    let code = curl(&namespace, &format!("http://{EDGE}:{PORT}/"));
+    assert_eq!(code, "200", "{tool}, {dress}: only watched");
 }
 
 #[test]

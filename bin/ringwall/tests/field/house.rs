@@ -125,6 +125,16 @@ impl Field {
             .find(|one| one["value"] == address && one["kind"] == "ban")
     }
 
+    /// What was decided about an address, whether it bars or only says so: kinds and why.
+    pub fn decided(&self, address: &str) -> Vec<(String, String)> {
+        let listed = json_lines(&ringwall(&self.socket, &["--json", "decision", "list"]));
+        let about = listed.iter().filter(|one| one["value"] == address);
+        let text = |one: &serde_json::Value, key| one[key].as_str().unwrap_or_default().to_owned();
+        about
+            .map(|one| (text(one, "kind"), text(one, "reason")))
+            .collect()
+    }
+
     /// What the edge counted as refused, by rule.
     pub fn refusals(&self) -> Vec<String> {
         let output = inside(&self.network.edge(), "curl")

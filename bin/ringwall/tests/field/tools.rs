@@ -28,6 +28,15 @@ impl Dress {
     }
 }
 
+/// What becomes of an attack while a site is new.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FirstWeek {
+    /// It is barred as ever: for what it does, not for how much.
+    Barred,
+    /// It goes by numbers: rules only watch.
+    Watched,
+}
+
 /// One attack, and what must become of it.
 #[derive(Debug)]
 pub struct Attack {
@@ -41,6 +50,18 @@ pub struct Attack {
     pub most: usize,
 }
 
+impl Attack {
+    /// Names, holes and files that nobody links to are what somebody does; pages that are
+    /// not there and passwords are guesses, of which anybody makes a few.
+    pub fn first_week(&self) -> FirstWeek {
+        if [MISSING, FORM, BASIC].contains(&self.by) {
+            FirstWeek::Watched
+        } else {
+            FirstWeek::Barred
+        }
+    }
+}
+
 const NAMED: &[&str] = &["ringwall/edge-refusals"];
 const LOOKING: &[&str] = &[
     "ringwall/http-probing",
@@ -48,6 +69,7 @@ const LOOKING: &[&str] = &[
     "ringwall/http-sensitive-files",
     "ringwall/http-backdoors",
 ];
+const MISSING: &[&str] = &["ringwall/http-probing"];
 const FORM: &[&str] = &["ringwall/http-form-bruteforce"];
 const BASIC: &[&str] = &["ringwall/http-auth-bruteforce"];
 const SQL: &[&str] = &["ringwall/http-sql-injection"];
@@ -72,7 +94,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack { tool: "ffuf", dress: Dress::Plain, by: NAMED, most: 0, line: &[
         "ffuf", "-s", "-u", "{url}FUZZ", "-w", "{names}",
     ] },
-    Attack { tool: "ffuf", dress: Dress::Browser, by: LOOKING, most: 20, line: &[
+    Attack { tool: "ffuf", dress: Dress::Browser, by: MISSING, most: 20, line: &[
         "ffuf", "-s", "-u", "{url}FUZZ", "-w", "{names}",
         "-t", "1", "-p", "0.15", "-H", "{agent}", "-H", "{accept}", "-H", "{language}",
     ] },
