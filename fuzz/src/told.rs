@@ -81,8 +81,8 @@ pub(crate) fn login_seeds() -> Vec<Vec<u8>> {
     .to_vec()
 }
 
-/// The same bytes tell the same, however often; credentials in the head go before the
-/// body's; and what stands behind the last `&` of a form that may be cut off tells nothing.
+/// The same bytes tell the same, however often; no body hides that there are credentials in
+/// the head; and what stands behind the last `&` of a form that may be cut off tells nothing.
 pub(crate) fn login(data: &[u8]) {
     let mut head = RequestHead::new();
     let Parse::Done { consumed } = head.parse(data, &Limits::default()) else {
@@ -98,7 +98,7 @@ pub(crate) fn login(data: &[u8]) {
             let read = |body| login::read(&request, Some((shape, body)), whole, &secret);
             assert_eq!(read(body), read(body));
             if by_head.is_some() {
-                assert_eq!(read(body), by_head);
+                assert!(read(body).is_some(), "a body hides who logs in");
             }
         }
     }
