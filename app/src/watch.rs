@@ -234,6 +234,10 @@ impl edge::Observer for Watch {
         self.look(core, &event.site, event.time, Looked::Answer(event));
     }
 
+    fn gathers(&self) -> bool {
+        self.rules.load().scenarios > 0
+    }
+
     fn is_exploit(&self, core: usize, event: &HttpEvent<'_>) -> bool {
         let Some(seat) = self.seats.get(core % self.seats.len().max(1)) else {
             return false;

@@ -185,7 +185,7 @@ impl Core {
     #[must_use = "an answer is not sent before it was heard"]
     pub(crate) fn tell(&self, event: &HttpEvent<'_>) -> Option<Unheard<'_>> {
         let batch = &self.batch;
-        if batch.exchanges.get() <= 1 {
+        if batch.exchanges.get() <= 1 || !self.shared.observer.gathers() {
             // Whatever waits is older.
             self.tell_waiting();
             self.hear(event);

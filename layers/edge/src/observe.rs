@@ -11,6 +11,12 @@ pub trait Observer: Send + Sync + 'static {
     /// this call decides therefore already governs the client's next request.
     fn http(&self, core: usize, event: &HttpEvent<'_>);
 
+    /// Whether hearing takes so much that answers are better gathered first; otherwise each
+    /// is told when it is known.
+    fn gathers(&self) -> bool {
+        true
+    }
+
     /// The edge refused a request or a connection, or would have (`observed`).
     fn refused(&self, core: usize, refusal: &Refusal<'_>);
 
@@ -28,5 +34,10 @@ pub struct NoObserver;
 
 impl Observer for NoObserver {
     fn http(&self, _core: usize, _event: &HttpEvent<'_>) {}
+
+    fn gathers(&self) -> bool {
+        false
+    }
+
     fn refused(&self, _core: usize, _refusal: &Refusal<'_>) {}
 }
