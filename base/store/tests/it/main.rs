@@ -1,7 +1,7 @@
 //! The store against real files, real locks, full disks and `kill -9`.
 
 #![expect(
-    clippy::print_stderr,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test that cannot go on fails, in its helpers too, and one that cannot run says so"
 )]
