@@ -204,12 +204,17 @@ fn live(ground: &mut Ground, length: Duration) -> Vec<Sample> {
 
 /// Waits until nothing of the load is left.
 fn rest(ground: &Ground, before: &Sample) -> Sample {
+    let asked = Instant::now();
     wait_for("every connection to end", Duration::from_secs(60), || {
+        let now = Sample::of(ground, Duration::ZERO);
+        let idle = Metrics::of(ground).of_name("edge_connections_idle");
+        if asked.elapsed() > Duration::from_secs(55) {
+            println!("What is left: {idle} idle, {now:?}; before: {before:?}");
+        }
         // who is idle is counted once a second
-        if Metrics::of(ground).of_name("edge_connections_idle") > 0 {
+        if idle > 0 {
             return None;
         }
-        let now = Sample::of(ground, Duration::ZERO);
         // idle upstream connections stay pooled; a pool's idle thread ends after ten seconds
         let few = now.descriptors <= before.descriptors + 16
             && now.threads <= before.threads
