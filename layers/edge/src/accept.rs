@@ -383,7 +383,8 @@ impl Sweep {
         core.counters.tunnels.set(tunnels);
         let alive = tokio::runtime::Handle::current()
             .metrics()
-            .num_alive_tasks();
+            .num_alive_tasks()
+            .saturating_sub(1); // the teller, which every core has
         core.counters.tasks.set(alive as u64);
         self.publish_arrivals(core, plan, tick);
     }
