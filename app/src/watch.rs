@@ -14,11 +14,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use detect::bucket::Seed;
+use detect::overflow::Overflow;
 use detect::program::{Program, Scratch};
 use detect::rules::Fault;
 use detect::shard::{Counts, Limits, Mode, Realm, Shards};
 use respond::Volume;
-use vocab::{Alert, HttpEvent, Refusal, RefusedBy, Timestamp};
+use vocab::{HttpEvent, Refusal, RefusedBy, Timestamp};
 
 use crate::bookkeeper::Bookkeeper;
 use crate::now;
@@ -66,7 +67,7 @@ enum Looked<'e> {
 struct Seat {
     program: Arc<Program>,
     scratch: Scratch,
-    alerts: Vec<(Realm, Alert)>,
+    overflows: Vec<Overflow>,
 }
 
 /// What a reload replaces.
@@ -135,9 +136,9 @@ impl Watch {
 
     /// Lets time pass: counters that are due overflow, dead buckets are freed.
     pub fn advance(&self) {
-        let mut alerts: Vec<(Realm, Alert)> = Vec::new();
-        self.shards.advance(now(), &mut alerts);
-        self.raise(&mut alerts);
+        let mut overflows: Vec<Overflow> = Vec::new();
+        self.shards.advance(now(), &mut overflows);
+        self.raise(&mut overflows);
     }
 
     /// Rules that were left out.
@@ -199,7 +200,7 @@ impl Watch {
         let Seat {
             program,
             scratch,
-            alerts,
+            overflows,
         } = &mut *seat;
         if program.specs().is_empty() {
             return;
@@ -215,16 +216,19 @@ impl Watch {
         let realm = realm(self.volume(site, time));
         let occurrence = &mut seen.occurrence;
         self.shards
-            .apply_within(realm, program.specs(), pours, occurrence, time, alerts);
-        if !alerts.is_empty() {
-            self.raise(alerts);
+            .apply_within(realm, program.specs(), pours, occurrence, time, overflows);
+        if !overflows.is_empty() {
+            self.raise(overflows);
         }
     }
 
     #[cold]
-    fn raise(&self, alerts: &mut Vec<(Realm, Alert)>) {
-        for (realm, alert) in alerts.drain(..) {
-            self.bookkeeper.alert(alert, volume_of(realm));
+    fn raise(&self, overflows: &mut Vec<Overflow>) {
+        for overflow in overflows.drain(..) {
+            let volume = volume_of(overflow.realm);
+            for alert in overflow.alerts() {
+                self.bookkeeper.alert(alert, volume);
+            }
         }
     }
 }
@@ -271,7 +275,7 @@ impl Seat {
         Self {
             program: Arc::clone(program),
             scratch: Scratch::new(program, seed),
-            alerts: Vec::new(),
+            overflows: Vec::new(),
         }
     }
 }

@@ -85,7 +85,7 @@ fn price(program: &Program, traffic: &[Asked]) -> Duration {
         .and_then(|rounds| rounds.parse().ok())
         .unwrap_or(ROUNDS);
     let mut time = Timestamp::from_unix_seconds(1_790_000_000);
-    let mut alerts = Vec::new();
+    let mut alerts: Vec<vocab::Alert> = Vec::new();
     let best = (0..rounds)
         .map(|_| {
             let start = cpu();

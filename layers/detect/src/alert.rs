@@ -1,61 +1,56 @@
-//! From an overflowed bucket to the alerts it raises.
+//! From a full bucket to its overflow, and alerts as people and machines read them.
 //!
 //! For: finding whom the kept events are about, and putting the scenario's name,
 //! labels and the evidence around it. Refuses: to decide anything about the
 //! source. Assumes: the bucket keeps at least its last event. On failure: events
-//! that name no valid source are left out; without any, there is no alert.
+//! that name no valid source are left out; without any, there is no overflow.
 
 use core::fmt;
 use core::net::IpAddr;
 
 use vocab::time::Span;
-use vocab::{Alert, Cidr, ClientAddr, Evidence, Scope, Source, Timestamp};
+use vocab::{Alert, Cidr, ClientAddr, Scope, Source, Timestamp};
 
-use crate::bucket::{Bucket, BucketSpec, Held, ScopeRule, text};
-use crate::shard::Mode;
+use crate::bucket::{Bucket, BucketSpec, Held, ScenarioId, ScopeRule, is_foreign, text};
+use crate::overflow::Overflow;
+use crate::shard::{Mode, Realm};
 
-/// The alerts of an overflow that happened at `stop`: one for each source among
-/// the kept events, in the order in which they appear.
+/// The overflow of a bucket at `stop`; `None` when its events name no source.
 pub(crate) fn assemble(
     spec: &BucketSpec,
+    (scenario, group): (ScenarioId, u128),
     bucket: &Bucket,
     mode: Mode,
     stop: Timestamp,
-) -> Vec<Alert> {
+) -> Option<Overflow> {
     let sources = sources(spec, bucket, mode);
     if sources.is_empty() {
-        return Vec::new();
+        return None;
     }
-    let events: Vec<Evidence> = bucket
-        .queue
-        .iter()
-        .map(|held| held.kept.evidence())
-        .collect();
-    sources
-        .into_iter()
-        .map(|source| Alert {
-            scenario: spec.name.clone(),
-            scenario_hash: spec.hash.clone(),
-            source,
-            events_count: bucket.total,
-            start_at: bucket.first,
-            stop_at: stop,
-            events: events.clone(),
-            remediation: spec.remediation,
-            simulated: spec.simulated,
-            labels: spec.labels.clone(),
-            context: Vec::new(),
-        })
-        .collect()
+    let mut spec = spec.clone();
+    if is_foreign(group) {
+        slow_at_most(&mut spec);
+    }
+    Some(Overflow {
+        scenario,
+        spec,
+        realm: Realm::of(group),
+        sources,
+        events: bucket.queue.iter().map(|held| held.kept.clone()).collect(),
+        events_count: bucket.total,
+        start_at: bucket.first,
+        stop_at: stop,
+        whitelisted: None,
+        context: Vec::new(),
+    })
 }
 
-/// Lets an alert ask for a throttle at most, as the label `strongest` does.
-pub(crate) fn slow_at_most(alert: &mut Alert) {
-    alert.labels.retain(|(name, _)| name != "strongest");
-    alert
-        .labels
+/// Lets its alerts ask for a throttle at most, as the label `strongest` does.
+fn slow_at_most(spec: &mut BucketSpec) {
+    spec.labels.retain(|(name, _)| name != "strongest");
+    spec.labels
         .push(("strongest".to_owned(), "throttle".to_owned()));
-    alert.labels.sort();
+    spec.labels.sort();
 }
 
 fn sources(spec: &BucketSpec, bucket: &Bucket, mode: Mode) -> Vec<Source> {

@@ -1,7 +1,7 @@
 //! Detection: from log lines and live requests to alerts.
 //!
 //! ```text
-//! rules ──▶ Program ── line / observe ──▶ Pours ──▶ Shards ──▶ Alerts
+//! rules ──▶ Program ── line / observe ──▶ Pours ──▶ Shards ──▶ Overflows ──▶ Alerts
 //! ```
 //!
 //! Pure: bytes, values and the time come in, values go out. The one exception is
@@ -18,7 +18,8 @@
 //! | [`explain`] | how one line travelled |
 //! | [`bucket`] | what a scenario counts |
 //! | [`shard`] | where buckets live, bounded |
-//! | [`alert`] | who an overflow is about |
+//! | [`overflow`] | a full bucket as one value, until it becomes alerts |
+//! | [`alert`] | who an overflow is about; alerts as text |
 //! | [`replay`] | logs through all of it |
 
 pub mod alert;
@@ -28,6 +29,7 @@ pub mod event;
 pub mod explain;
 pub mod gotime;
 pub mod grok;
+pub mod overflow;
 pub mod parse;
 pub mod program;
 pub mod replay;

@@ -17,6 +17,7 @@ use std::thread;
 use vocab::{Alert, Timestamp};
 
 use crate::bucket::{Kept, Occurrence, Pour, ScenarioId, ScopeRule, Seed};
+use crate::overflow::Overflow;
 use crate::parse::Parsed;
 use crate::program::{Line, Program, Scratch};
 use crate::shard::{Counts, Limits, Mode, Shards};
@@ -92,6 +93,21 @@ pub fn replay<T: AsRef<[u8]> + Sync>(
     lines: impl IntoIterator<Item = (usize, T)>,
     options: &Options,
     mut sink: impl FnMut(Alert),
+) -> Summary {
+    overflows(program, origins, lines, options, |overflow| {
+        if overflow.whitelisted.is_none() {
+            overflow.alerts().for_each(&mut sink);
+        }
+    })
+}
+
+/// The same; `sink` gets whole overflows, those that a postoverflow exempts too.
+pub fn overflows<T: AsRef<[u8]> + Sync>(
+    program: &Program,
+    origins: &[Origin],
+    lines: impl IntoIterator<Item = (usize, T)>,
+    options: &Options,
+    mut sink: impl FnMut(Overflow),
 ) -> Summary {
     let threads = options.threads.clamp(1, 64);
     let mut readers: Vec<Reader<'_>> = (0..threads)
@@ -233,7 +249,7 @@ struct Engine<'p> {
     waiting: BinaryHeap<Reverse<Queued>>,
     sequence: u64,
     last: Timestamp,
-    alerts: Vec<Alert>,
+    overflows: Vec<Overflow>,
     summary: Summary,
 }
 
@@ -275,14 +291,14 @@ impl<'p> Engine<'p> {
             waiting: BinaryHeap::new(),
             sequence: 0,
             last: Timestamp::from_unix_nanos(i64::MIN),
-            alerts: Vec::new(),
+            overflows: Vec::new(),
             summary: Summary::default(),
         }
     }
 
     /// Takes what a reader read, in its order, and applies what cannot be overtaken
     /// any more.
-    fn take(&mut self, reader: &mut Reader<'_>, sink: &mut impl FnMut(Alert)) {
+    fn take(&mut self, reader: &mut Reader<'_>, sink: &mut impl FnMut(Overflow)) {
         let read = core::mem::take(&mut reader.summary);
         self.summary.lines += read.lines;
         self.summary.parsed += read.parsed;
@@ -298,7 +314,7 @@ impl<'p> Engine<'p> {
         }
     }
 
-    fn apply_next(&mut self, sink: &mut impl FnMut(Alert)) {
+    fn apply_next(&mut self, sink: &mut impl FnMut(Overflow)) {
         let Some(Reverse(Queued { mut event, .. })) = self.waiting.pop() else {
             return;
         };
@@ -310,18 +326,23 @@ impl<'p> Engine<'p> {
             &pours,
             &mut event,
             now,
-            &mut self.alerts,
+            &mut self.overflows,
         );
-        self.alerts.drain(..).for_each(sink);
+        self.sound(sink);
     }
 
-    fn finish(mut self, sink: &mut impl FnMut(Alert)) -> Summary {
+    fn finish(mut self, sink: &mut impl FnMut(Overflow)) -> Summary {
         while !self.waiting.is_empty() {
             self.apply_next(sink);
         }
-        self.shards.advance(self.last, &mut self.alerts);
-        self.alerts.drain(..).for_each(sink);
+        self.shards.advance(self.last, &mut self.overflows);
+        self.sound(sink);
         self.summary.buckets = self.shards.counts();
         self.summary
+    }
+
+    /// Hands on what overflowed.
+    fn sound(&mut self, sink: &mut impl FnMut(Overflow)) {
+        self.overflows.drain(..).for_each(sink);
     }
 }

@@ -26,6 +26,7 @@ use vocab::{Alert, Timestamp};
 
 use self::core::Shard;
 use crate::bucket::{BucketSpec, Occurrence, Pour};
+use crate::overflow::Overflow;
 
 /// How much the shards may hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,7 +81,7 @@ impl Realm {
     }
 
     /// The realm that a key was made for.
-    fn of(key: u128) -> Self {
+    pub(crate) fn of(key: u128) -> Self {
         match key & 3 {
             1 => Self::Second,
             2 => Self::Third,
@@ -89,22 +90,22 @@ impl Realm {
     }
 }
 
-/// Takes alerts as they are raised, and where the bucket counted.
+/// Takes overflows as they happen.
 pub trait Alarm {
     /// One more.
-    fn raise(&mut self, realm: Realm, alert: Alert);
+    fn raise(&mut self, overflow: Overflow);
 }
 
-/// For whoever has one realm.
-impl Alarm for Vec<Alert> {
-    fn raise(&mut self, _: Realm, alert: Alert) {
-        self.push(alert);
+impl Alarm for Vec<Overflow> {
+    fn raise(&mut self, overflow: Overflow) {
+        self.push(overflow);
     }
 }
 
-impl Alarm for Vec<(Realm, Alert)> {
-    fn raise(&mut self, realm: Realm, alert: Alert) {
-        self.push((realm, alert));
+/// For whoever wants the alerts alone.
+impl Alarm for Vec<Alert> {
+    fn raise(&mut self, overflow: Overflow) {
+        self.extend(overflow.alerts());
     }
 }
 
@@ -176,20 +177,20 @@ impl Shards {
     }
 
     /// Pours one event's pours, made by the program that owns `specs`, at `now`
-    /// (live: arrival; replay: the event's time), and adds the alerts they raise
-    /// to `alerts`, in the order of the pours.
+    /// (live: arrival; replay: the event's time); `alarm` gets what overflows, in the
+    /// order of the pours.
     pub fn apply(
         &self,
         specs: &Arc<[BucketSpec]>,
         pours: &[Pour],
         occurrence: &mut dyn Occurrence,
         now: Timestamp,
-        alerts: &mut Vec<Alert>,
+        alarm: &mut dyn Alarm,
     ) {
-        self.apply_within(Realm::First, specs, pours, occurrence, now, alerts);
+        self.apply_within(Realm::First, specs, pours, occurrence, now, alarm);
     }
 
-    /// The same within a realm. An alert may be of another one: time passes for all.
+    /// The same within a realm. An overflow may be of another one: time passes for all.
     pub fn apply_within(
         &self,
         realm: Realm,
@@ -197,7 +198,7 @@ impl Shards {
         pours: &[Pour],
         occurrence: &mut dyn Occurrence,
         now: Timestamp,
-        alerts: &mut dyn Alarm,
+        alarm: &mut dyn Alarm,
     ) {
         let mut rest = pours;
         while let Some(first) = rest.first() {
@@ -209,16 +210,16 @@ impl Shards {
             let (here, others) = rest.split_at(same);
             rest = others;
             if let Some(shard) = self.shards.get(at) {
-                lock(shard).apply(specs, (realm, here), occurrence, now, alerts);
+                lock(shard).apply(specs, (realm, here), occurrence, now, alarm);
             }
         }
     }
 
     /// Lets time pass to `now`: counters that are due overflow, dead buckets are
     /// freed. To be called about once a second on live traffic.
-    pub fn advance(&self, now: Timestamp, alerts: &mut dyn Alarm) {
+    pub fn advance(&self, now: Timestamp, alarm: &mut dyn Alarm) {
         for shard in &self.shards {
-            lock(shard).advance(now, alerts);
+            lock(shard).advance(now, alarm);
         }
     }
 

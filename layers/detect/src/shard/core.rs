@@ -16,7 +16,7 @@ use super::{Alarm, Counts, Mode, Realm};
 use crate::alert;
 use crate::bucket::{
     Bucket, BucketKind, BucketSpec, Held, Now, Occurrence, Outcome, Owner, Pour, ScenarioId,
-    ScopeRule, is_foreign,
+    ScopeRule,
 };
 
 /// Slots of the wheel, one second each; later deadlines are looked at again.
@@ -169,7 +169,7 @@ impl Shard {
         (realm, pours): (Realm, &[Pour]),
         occurrence: &mut dyn Occurrence,
         now: Timestamp,
-        alerts: &mut dyn Alarm,
+        alarm: &mut dyn Alarm,
     ) {
         if !Arc::ptr_eq(specs, &self.specs) {
             self.counts.stale += pours.len() as u64;
@@ -180,7 +180,7 @@ impl Shard {
             Mode::Live => WHEEL_BUDGET,
             Mode::Replay => usize::MAX,
         };
-        self.turn(now, budget, alerts);
+        self.turn(now, budget, alarm);
         for pour in pours {
             if let Some(spec) = specs.get(pour.scenario.0 as usize) {
                 self.counts.poured += 1;
@@ -188,14 +188,14 @@ impl Shard {
                     key: realm.key(pour.key),
                     ..*pour
                 };
-                self.pour(spec, &pour, occurrence, now, alerts);
+                self.pour(spec, &pour, occurrence, now, alarm);
             }
         }
     }
 
-    pub(super) fn advance(&mut self, now: Timestamp, alerts: &mut dyn Alarm) {
+    pub(super) fn advance(&mut self, now: Timestamp, alarm: &mut dyn Alarm) {
         let now = self.tell(now);
-        self.turn(now, usize::MAX, alerts);
+        self.turn(now, usize::MAX, alarm);
     }
 
     pub(super) fn reload(&mut self, specs: &Specs) {
@@ -253,7 +253,7 @@ impl Shard {
         pour: &Pour,
         occurrence: &mut dyn Occurrence,
         now: Now,
-        alerts: &mut dyn Alarm,
+        alarm: &mut dyn Alarm,
     ) {
         if matches!(spec.kind, BucketKind::Trigger) {
             let mut bucket = Bucket::new(now);
@@ -263,7 +263,7 @@ impl Shard {
                 (pour.scenario, pour.key, pour.owner),
                 &bucket,
                 now,
-                alerts,
+                alarm,
             );
             return;
         }
@@ -276,7 +276,7 @@ impl Shard {
         if let Some(dead) = self.take_dead(at, now)
             && matches!(spec.kind, BucketKind::Counter)
         {
-            self.overflow(spec, (key.0, key.1, pour.owner), &dead, now, alerts);
+            self.overflow(spec, (key.0, key.1, pour.owner), &dead, now, alarm);
         }
         let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
             return;
@@ -302,7 +302,7 @@ impl Shard {
         };
         self.settle(at, spec);
         if let Some(bucket) = full {
-            self.overflow(spec, (key.0, key.1, pour.owner), &bucket, now, alerts);
+            self.overflow(spec, (key.0, key.1, pour.owner), &bucket, now, alarm);
         }
         self.shed(at);
     }
@@ -365,7 +365,7 @@ impl Shard {
         (scenario, group, owner): (ScenarioId, u128, Owner),
         bucket: &Bucket,
         now: Now,
-        alerts: &mut dyn Alarm,
+        alarm: &mut dyn Alarm,
     ) {
         if spec
             .overflow_filter
@@ -393,16 +393,13 @@ impl Shard {
             self.rewheel(at);
             self.shed(at);
         }
-        let raised = alert::assemble(spec, bucket, self.mode, now.shown);
-        if raised.is_empty() {
-            self.counts.sourceless += 1;
-        }
-        self.counts.alerts += raised.len() as u64;
-        for mut alert in raised {
-            if is_foreign(group) {
-                alert::slow_at_most(&mut alert);
+        let key = (scenario, group);
+        match alert::assemble(spec, key, bucket, self.mode, now.shown) {
+            Some(overflow) => {
+                self.counts.alerts += overflow.sources.len() as u64;
+                alarm.raise(overflow);
             }
-            alerts.raise(Realm::of(group), alert);
+            None => self.counts.sourceless += 1,
         }
     }
 
@@ -568,7 +565,7 @@ impl Shard {
     }
 
     /// Turns the wheel to `now`, looking at no more than `budget` entries.
-    fn turn(&mut self, now: Now, mut budget: usize, alerts: &mut dyn Alarm) {
+    fn turn(&mut self, now: Now, mut budget: usize, alarm: &mut dyn Alarm) {
         let target = now.clock.unix_seconds();
         // After a long idleness every slot is looked at once.
         self.second = self.second.max(target.saturating_sub(SLOTS as i64));
@@ -579,14 +576,14 @@ impl Shard {
                     return;
                 }
                 budget -= 1;
-                self.look(at, now, alerts);
+                self.look(at, now, alarm);
             }
             self.second += 1;
         }
     }
 
     /// An entry's turn on the wheel: it goes, or goes on.
-    fn look(&mut self, at: u32, now: Now, alerts: &mut dyn Alarm) {
+    fn look(&mut self, at: u32, now: Now, alarm: &mut dyn Alarm) {
         if let Some(dead) = self.take_dead(at, now) {
             let specs = Arc::clone(&self.specs);
             let key = self
@@ -597,7 +594,7 @@ impl Shard {
             if let Some((key, spec)) = key.and_then(|key| Some((key, specs.get(key.0.0 as usize)?)))
                 && matches!(spec.kind, BucketKind::Counter)
             {
-                self.overflow(spec, key, &dead, now, alerts);
+                self.overflow(spec, key, &dead, now, alarm);
             }
         }
         let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {

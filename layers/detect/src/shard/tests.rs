@@ -5,9 +5,10 @@ use vocab::{Alert, Scope, Timestamp};
 
 use super::{Counts, Limits, Mode, Shards};
 use crate::bucket::{
-    Bayes, BayesCondition, BucketKind, BucketSpec, BucketView, Keeper, Kept, Occurrence, Owner,
-    Pour, QueueTest, ScenarioId, ScopeRule, Seed,
+    Bayes, BayesCondition, BucketKind, BucketSpec, BucketView, Keeper, Kept, MAX_KEPT, Occurrence,
+    Owner, Pour, QueueTest, ScenarioId, ScopeRule, Seed,
 };
+use crate::overflow::Overflow;
 
 const SEED: Seed = Seed::new(7);
 
@@ -609,3 +610,35 @@ fn the_table_keeps_its_books_under_random_pours() {
 }
 
 mod fairness;
+
+#[test]
+fn an_overflow_is_one_value_and_its_evidence_does_not_grow_with_the_square_of_its_sources() {
+    let spec = BucketSpec {
+        cache_size: Some(10_000),
+        ..leaky(9_999, 3600)
+    };
+    let bench = Bench::new(spec, Mode::Replay);
+    let mut overflows: Vec<Overflow> = Vec::new();
+    for source in 0..10_000_u32 {
+        let address = format!("2001:db8::{source:x}");
+        let mut event = Event::new(&address, "/", at(0.0));
+        let pours = [pour(0, "one bucket")];
+        let now = at(0.0);
+        bench
+            .shards
+            .apply(&bench.specs, &pours, &mut event, now, &mut overflows);
+    }
+    let [overflow] = overflows.as_slice() else {
+        panic!("one overflow, not {}", overflows.len());
+    };
+    assert_eq!(overflow.events_count, 10_000);
+    assert_eq!(overflow.sources.len(), MAX_KEPT, "the last are kept");
+    let alerts: Vec<Alert> = overflow.alerts().collect();
+    assert_eq!(alerts.len(), MAX_KEPT);
+    for alert in &alerts {
+        let [own] = alert.events.as_slice() else {
+            panic!("its own event, not {}", alert.events.len());
+        };
+        assert_eq!(own.meta("source_ip"), alert.source.value);
+    }
+}

@@ -575,7 +575,7 @@ fn refusals_of_what_a_page_elsewhere_had_sent_count_apart() {
     let shards = Shards::new(program.specs(), Limits::default(), Mode::Live);
     let mut scratch = Scratch::new(program, Seed::new(11));
     let mut raised = |foreign: bool, times: u32, from: &str| {
-        let mut alerts = Vec::new();
+        let mut alerts: Vec<Alert> = Vec::new();
         for number in 0..times {
             let now = start().after(Duration::from_millis(u64::from(number) * 100));
             let refusal = Refusal {
