@@ -63,11 +63,11 @@ impl Desk {
         match pause.until {
             Some(until) => {
                 format!(
-                    "Paused until {}: everything is proxied, nothing is enforced.",
+                    "Paused until {}: everything is proxied, no ban, limit or rule holds.",
                     until.to_the_second()
                 )
             }
-            None => "Paused: everything is proxied, nothing is enforced until 'ringwall resume'."
+            None => "Paused until 'ringwall resume': everything is proxied, no ban, limit or rule holds."
                 .to_owned(),
         }
     }

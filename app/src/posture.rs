@@ -125,7 +125,7 @@ fn edge(daemon: &Daemon) -> Vec<ControlView> {
         .map(config::snapshot::Site::name)
         .collect();
     let enforcing = match (daemon.paused(), observing.is_empty()) {
-        (Some(_), _) => State::Observing("Paused: nothing is enforced.".to_owned()),
+        (Some(_), _) => State::Observing("Paused: no ban, limit or rule holds.".to_owned()),
         (None, true) => State::Holds,
         (None, false) => State::Observing(format!(
             "These sites only observe: {}.",

@@ -240,9 +240,7 @@ fn unpack_all() -> Result<()> {
 
 /// Where a package is unpacked.
 pub(crate) fn unpacked(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../target/debian")
-        .join(name)
+    crate::run::root().join("target/debian").join(name)
 }
 
 fn apt() -> Command {
