@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::Notify;
-use vocab::Cidr;
+use vocab::{Alert, Cidr};
 
 use crate::configuration::Beginning;
-use crate::control::protocol::Ask;
+use crate::control::protocol::{Ask, ExplainView, RuleView};
 use crate::control::server::{Caller, Oracle};
 use crate::daemon::Daemon;
 use crate::{Error, now, posture};
@@ -58,6 +58,44 @@ impl Desk {
         })
     }
 
+    fn explain(&self, subject: &str) -> Result<ExplainView, String> {
+        let why = self.daemon.bookkeeper().why(subject)?;
+        let mut rules: Vec<RuleView> = Vec::new();
+        for alert in &why.alerts {
+            if rules.iter().all(|rule| rule.name != alert.scenario) {
+                rules.push(self.rule(alert));
+            }
+        }
+        Ok(ExplainView { why, rules })
+    }
+
+    /// The rule behind an alert, as it runs now.
+    fn rule(&self, alert: &Alert) -> RuleView {
+        let name = alert.scenario.clone();
+        match self.daemon.watch().definition(&name) {
+            Some(now) => RuleView {
+                name,
+                runs: true,
+                unchanged: now.hash == alert.scenario_hash,
+                kind: now.kind.to_owned(),
+                filter: now.filter,
+                groupby: now.groupby,
+                distinct: now.distinct,
+                overflows: now.overflows,
+            },
+            None => RuleView {
+                name,
+                runs: false,
+                unchanged: false,
+                kind: String::new(),
+                filter: String::new(),
+                groupby: String::new(),
+                distinct: String::new(),
+                overflows: String::new(),
+            },
+        }
+    }
+
     fn pause(&self, seconds: Option<u64>) -> String {
         let pause = self.daemon.pause(seconds.map(Duration::from_secs));
         match pause.until {
@@ -96,6 +134,7 @@ impl Oracle for Desk {
                 )
             }
             Ask::Why { subject } => json(&book.why(&subject)?),
+            Ask::Explain { subject } => json(&self.explain(&subject)?),
             Ask::Decisions { value } => json(&book.decisions(range(value.as_deref())?)),
             Ask::Decide {
                 value,
@@ -131,6 +170,7 @@ fn deed(ask: &Ask) -> Option<&'static str> {
         Ask::Disallow { .. } => Some("allowlist.delete"),
         Ask::Status
         | Ask::Why { .. }
+        | Ask::Explain { .. }
         | Ask::Decisions { .. }
         | Ask::Alerts { .. }
         | Ask::Allowlist => None,

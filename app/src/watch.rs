@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use detect::bucket::Seed;
+use detect::explain::Definition;
 use detect::overflow::Overflow;
 use detect::program::{Program, Scratch};
 use detect::rules::Fault;
@@ -73,6 +74,7 @@ struct Seat {
 /// What a reload replaces.
 #[derive(Debug)]
 struct Rules {
+    program: Arc<Program>,
     faults: Vec<Fault>,
     scenarios: usize,
     sites: HashMap<String, SiteVolume>,
@@ -81,6 +83,7 @@ struct Rules {
 impl Rules {
     fn new(rulebook: &Rulebook, sites: &[(String, SiteVolume)]) -> Self {
         Self {
+            program: Arc::clone(&rulebook.program),
             faults: rulebook.faults.clone(),
             scenarios: rulebook.scenarios(),
             sites: sites.iter().cloned().collect(),
@@ -128,6 +131,7 @@ impl Watch {
     pub fn replace_sites(&self, sites: &[(String, SiteVolume)]) {
         let before = self.rules.load();
         self.rules.store(Arc::new(Rules {
+            program: Arc::clone(&before.program),
             faults: before.faults.clone(),
             scenarios: before.scenarios,
             sites: sites.iter().cloned().collect(),
@@ -145,6 +149,12 @@ impl Watch {
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         self.rules.load().faults.clone()
+    }
+
+    /// What a scenario that runs says; `None` when it does not run any more.
+    #[must_use]
+    pub fn definition(&self, name: &str) -> Option<Definition> {
+        self.rules.load().program.definition(name)
     }
 
     /// How many scenarios run.

@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use detect::alert::Sentence;
 use vocab::time::Span;
 use vocab::{Alert, Kind, State, Timestamp};
 
 use crate::Error;
 use crate::control::client::ask;
-use crate::control::protocol::{AllowView, Ask, DecisionView, StatusView, WhyView};
+use crate::control::protocol::{
+    AllowView, Ask, DecisionView, ExplainView, RuleView, StatusView, WhyView,
+};
 use crate::term::{Cell, Out, Tone, printable};
 
 /// Gives an order that is answered with a sentence: pause, resume, reload, down.
@@ -168,23 +171,9 @@ pub fn why(socket: &Path, subject: &str, out: &mut Out) -> Result<(), Error> {
     if out.json() {
         return Ok(out.value(&view)?);
     }
-    let tone = if view.barred { Tone::Bad } else { Tone::Good };
-    for (number, line) in crate::term::fold(&printable(&view.sentence), out.width())
-        .iter()
-        .enumerate()
-    {
-        let tone = if number == 0 { tone } else { Tone::Plain };
-        out.line(&out.paint(tone, line))?;
-    }
+    verdict(&view, out)?;
     if let Some(alert) = view.alerts.first() {
-        out.line("")?;
-        out.line(&format!(
-            "The last {} of {} events:",
-            alert.events.len(),
-            alert.events_count
-        ))?;
-        let rows: Vec<_> = alert.events.iter().map(event_row).collect();
-        out.table(&["TIME", "STATUS", "SITE", "REQUEST"], &rows)?;
+        events(alert, out)?;
     }
     for remedy in &view.remedies {
         out.line("")?;
@@ -194,6 +183,90 @@ pub fn why(socket: &Path, subject: &str, out: &mut Out) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// `ringwall explain --decision`: how a decision came about, rule by rule.
+///
+/// # Errors
+/// When the instance cannot be reached, or does not know the subject.
+pub fn explain_decision(socket: &Path, subject: &str, out: &mut Out) -> Result<(), Error> {
+    let subject = subject.to_owned();
+    let view: ExplainView = ask(socket, Ask::Explain { subject })?;
+    if out.json() {
+        return Ok(out.value(&view)?);
+    }
+    verdict(&view.why, out)?;
+    for rule in &view.rules {
+        let alerts = || {
+            view.why
+                .alerts
+                .iter()
+                .filter(|one| one.scenario == rule.name)
+        };
+        out.line("")?;
+        out.line(&out.paint(Tone::Strong, &printable(&rule.name)))?;
+        explain_rule(rule, out)?;
+        for alert in alerts().take(3) {
+            out.line("")?;
+            out.paragraph(&printable(&Sentence(alert).to_string()), 2)?;
+            events(alert, out)?;
+        }
+        let more = alerts().count().saturating_sub(3);
+        if more > 0 {
+            out.line(&format!(
+                "  and {more} earlier alerts of this rule: ringwall alert list"
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+fn explain_rule(rule: &RuleView, out: &mut Out) -> Result<(), Error> {
+    if !rule.runs {
+        return Ok(out.paragraph("This rule does not run any more.", 2)?);
+    }
+    if !rule.unchanged {
+        out.paragraph(
+            "This rule was changed or tuned since; below it stands as it runs now.",
+            2,
+        )?;
+    }
+    for (word, text) in [
+        ("counts", &rule.filter),
+        ("by", &rule.groupby),
+        ("each once", &rule.distinct),
+        ("overflows", &rule.overflows),
+    ] {
+        if !text.is_empty() {
+            out.paragraph(&printable(&format!("{word:<10} {text}")), 2)?;
+        }
+    }
+    Ok(())
+}
+
+/// The sentence that answers `why`.
+fn verdict(view: &WhyView, out: &mut Out) -> Result<(), Error> {
+    let tone = if view.barred { Tone::Bad } else { Tone::Good };
+    for (number, line) in crate::term::fold(&printable(&view.sentence), out.width())
+        .iter()
+        .enumerate()
+    {
+        let tone = if number == 0 { tone } else { Tone::Plain };
+        out.line(&out.paint(tone, line))?;
+    }
+    Ok(())
+}
+
+/// The events that an alert kept.
+fn events(alert: &Alert, out: &mut Out) -> Result<(), Error> {
+    out.line("")?;
+    out.line(&format!(
+        "The last {} of {} events:",
+        alert.events.len(),
+        alert.events_count
+    ))?;
+    let rows: Vec<_> = alert.events.iter().map(event_row).collect();
+    Ok(out.table(&["TIME", "STATUS", "SITE", "REQUEST"], &rows)?)
 }
 
 fn event_row(event: &vocab::Evidence) -> Vec<Cell> {

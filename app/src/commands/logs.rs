@@ -4,11 +4,14 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use detect::alert::JsonLine;
+use detect::alert::{JsonLine, Sentence};
 use detect::bucket::Seed;
-use detect::explain::Trace;
-use detect::program::{Line, Scratch};
+use detect::explain::{Change, ScenarioTrace, StageTrace, Trace, pour};
+use detect::program::{Line, Program, Scratch};
 use detect::replay::{Options, Origin, replay as run};
+use detect::shard::{Limits, Mode, Shards};
+use serde_json::json;
+use vocab::Alert;
 
 use crate::rulebook::{self, Chosen, Rulebook};
 use crate::term::{Out, Tone, printable};
@@ -57,7 +60,17 @@ pub fn replay(
     Ok(())
 }
 
-/// How lines travel through parsers and scenarios.
+/// What `explain` shows beside the scenarios that took an event.
+#[derive(Clone, Debug, Default)]
+pub struct Showing {
+    /// Also the scenarios that did not, with the side of their filter that was not true.
+    pub all: bool,
+    /// Only scenarios whose name contains this.
+    pub scenario: Option<String>,
+}
+
+/// How lines travel through parsers, scenarios and their buckets. Lines of a file follow
+/// upon each other: their buckets fill.
 ///
 /// # Errors
 /// When rules or the file cannot be read.
@@ -65,13 +78,41 @@ pub fn explain(
     chosen: &Chosen,
     line: Option<&str>,
     file: Option<&Path>,
+    showing: &Showing,
     out: &mut Out,
 ) -> Result<(), Error> {
     let rulebook = load(chosen)?;
-    let seed = Seed::new(0);
-    let mut scratch = Scratch::new(&rulebook.program, seed);
-    let mut one = |text: &[u8], source: &str, out: &mut Out| -> Result<(), Error> {
-        let labels = [("type", chosen.kind.as_str())];
+    let mut travel = Travel {
+        scratch: Scratch::new(&rulebook.program, Seed::new(0)),
+        shards: Shards::new(rulebook.program.specs(), Limits::default(), Mode::Replay),
+        program: &rulebook.program,
+        kind: &chosen.kind,
+        showing,
+    };
+    if let Some(text) = line {
+        return travel.line(text.as_bytes(), "--log", out);
+    }
+    if let Some(file) = file {
+        let name = file.display().to_string();
+        for text in Lines::open(file)? {
+            travel.line(&text, &name, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lines on their way, one after the other.
+struct Travel<'t> {
+    program: &'t Program,
+    scratch: Scratch,
+    shards: Shards,
+    kind: &'t str,
+    showing: &'t Showing,
+}
+
+impl Travel<'_> {
+    fn line(&mut self, text: &[u8], source: &str, out: &mut Out) -> Result<(), Error> {
+        let labels = [("type", self.kind)];
         let line = Line {
             text,
             labels: &labels,
@@ -81,24 +122,83 @@ pub fn explain(
             replay: true,
         };
         let mut trace = Trace::default();
-        // What it pours is in the trace; nothing is counted here.
-        let _seen = rulebook.program.explain(&line, &mut scratch, &mut trace);
+        let mut alerts = Vec::new();
+        let mut seen = self.program.explain(&line, &mut self.scratch, &mut trace);
+        pour(
+            self.program,
+            &self.shards,
+            &mut seen,
+            &mut trace,
+            &mut alerts,
+        );
+        if let Some(wanted) = &self.showing.scenario {
+            trace
+                .scenarios
+                .retain(|one| one.name.contains(wanted.as_str()));
+        }
+        if out.json() {
+            return Ok(out.value(&as_json(text, &trace, &alerts))?);
+        }
         out.line(&out.paint(Tone::Strong, &printable(&String::from_utf8_lossy(text))))?;
-        for shown in trace.to_string().lines() {
+        let shown = if self.showing.all || self.showing.scenario.is_some() {
+            format!("{trace:#}")
+        } else {
+            trace.to_string()
+        };
+        for shown in shown.lines() {
             out.line(&printable(shown))?;
         }
-        Ok(())
-    };
-    if let Some(text) = line {
-        return one(text.as_bytes(), "--log", out);
-    }
-    if let Some(file) = file {
-        let name = file.display().to_string();
-        for text in Lines::open(file)? {
-            one(&text, &name, out)?;
+        for alert in &alerts {
+            let sentence = format!("  alert: {}", Sentence(alert));
+            out.line(&out.paint(Tone::Bad, &printable(&sentence)))?;
         }
+        Ok(())
     }
-    Ok(())
+}
+
+/// A trace for machines.
+fn as_json(line: &[u8], trace: &Trace, alerts: &[Alert]) -> serde_json::Value {
+    let fields = |changes: &[Change]| -> serde_json::Value {
+        let pairs = changes.iter();
+        pairs
+            .map(|change| (change.field.clone(), change.value.clone().into()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    let stage = |stage: &StageTrace| {
+        let nodes = stage.nodes.iter().map(
+            |node| json!({ "parser": node.name, "took": node.ok, "set": fields(&node.changes) }),
+        );
+        json!({ "stage": stage.name, "parsers": nodes.collect::<Vec<_>>() })
+    };
+    let scenario = |one: &ScenarioTrace| {
+        json!({
+            "scenario": one.name,
+            "held": one.held.as_ref().ok(),
+            "error": one.held.as_ref().err(),
+            "group": one.group,
+            "distinct": one.distinct,
+            "missed": one.missed.as_ref().map(|missed| json!({
+                "side": missed.side,
+                "fields": fields(&missed.fields),
+            })),
+            "bucket": one.bucket.as_ref().map(|bucket| json!({
+                "became": bucket.became.word(),
+                "events": bucket.events,
+                "level": bucket.level,
+                "capacity": bucket.capacity,
+                "leaks": bucket.leak,
+            })),
+        })
+    };
+    json!({
+        "line": String::from_utf8_lossy(line),
+        "stages": trace.stages.iter().map(stage).collect::<Vec<_>>(),
+        "errors": trace.errors,
+        "stopped": (!trace.stopped.is_empty()).then_some(&trace.stopped),
+        "scenarios": trace.scenarios.iter().map(scenario).collect::<Vec<_>>(),
+        "alerts": alerts,
+    })
 }
 
 fn load(chosen: &Chosen) -> Result<Rulebook, Error> {

@@ -6,7 +6,8 @@ mod settings;
 
 pub use ask::seconds;
 pub use ask::{
-    alerts, allow, allowlist, decide, decisions, disallow, order, status, undecide, why,
+    alerts, allow, allowlist, decide, decisions, disallow, explain_decision, order, status,
+    undecide, why,
 };
-pub use logs::{explain, replay};
+pub use logs::{Showing, explain, replay};
 pub use settings::{check, show, show_schema};

@@ -44,6 +44,11 @@ pub enum Ask {
         /// refused visitor was told.
         subject: String,
     },
+    /// How a decision came about: the events, the rule that counted them, what it asked for.
+    Explain {
+        /// As in `why`.
+        subject: String,
+    },
     /// Decisions in force.
     Decisions {
         /// Only those that cover this address or range.
@@ -265,6 +270,37 @@ pub struct WhyView {
     pub alerts: Vec<Alert>,
     /// Commands that help, each with what it does.
     pub remedies: Vec<Remedy>,
+}
+
+/// Answers [`Ask::Explain`].
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ExplainView {
+    /// What [`Ask::Why`] answers.
+    #[serde(flatten)]
+    pub why: WhyView,
+    /// The rules that raised the alerts, each once, as they run now.
+    pub rules: Vec<RuleView>,
+}
+
+/// A rule that raised an alert.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RuleView {
+    /// The scenario's name.
+    pub name: String,
+    /// Whether it still runs.
+    pub runs: bool,
+    /// Whether it is the same as when it raised the alert.
+    pub unchanged: bool,
+    /// `leaky`, `trigger`, `counter`, `conditional` or `bayesian`; empty when it does not run.
+    pub kind: String,
+    /// Which events it counts.
+    pub filter: String,
+    /// What tells its buckets apart.
+    pub groupby: String,
+    /// Of which values each counts once.
+    pub distinct: String,
+    /// When it overflows.
+    pub overflows: String,
 }
 
 /// A command and what it does.

@@ -61,6 +61,7 @@ pub mod needs;
 mod node;
 mod parser;
 pub mod schema;
+mod sides;
 pub mod value;
 
 /// The bounds of compilation and evaluation.

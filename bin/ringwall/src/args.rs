@@ -165,9 +165,6 @@ pub(crate) enum Allowlist {
 /// Which rules to load.
 #[derive(Debug, Args)]
 pub(crate) struct Items {
-    /// What kind of log this is, such as nginx or syslog
-    #[arg(long = "type", value_name = "TYPE")]
-    pub(crate) kind: String,
     /// A checkout or install of the CrowdSec hub [default: our own rules]
     #[arg(long, value_name = "DIR")]
     pub(crate) hub: Option<PathBuf>,
@@ -184,6 +181,9 @@ pub(crate) struct Items {
 
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
+    /// What kind of log this is, such as nginx or syslog
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: String,
     #[command(flatten)]
     pub(crate) items: Items,
     /// How many threads parse
@@ -196,16 +196,33 @@ pub(crate) struct Replay {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
+    /// What kind of log this is, such as nginx or syslog
+    #[arg(
+        long = "type",
+        value_name = "TYPE",
+        required_unless_present = "decision"
+    )]
+    pub(crate) kind: Option<String>,
     #[command(flatten)]
     pub(crate) items: Items,
     /// One log line
-    #[arg(
-        long,
-        value_name = "LINE",
-        conflicts_with = "file",
-        required_unless_present = "file"
-    )]
+    #[arg(long, value_name = "LINE", conflicts_with = "file")]
     pub(crate) log: Option<String>,
     /// A file of log lines
+    #[arg(required_unless_present_any = ["log", "decision"])]
     pub(crate) file: Option<PathBuf>,
+    /// Also the scenarios that did not take it, with the reason
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only scenarios with this in their name, with the reason
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scenario: Option<String>,
+    /// How a decision of the running instance came about: an address, the decision's id, or
+    /// the reference that a refused visitor was told
+    #[arg(
+        long,
+        value_name = "WHO",
+        conflicts_with_all = ["kind", "log", "file", "all", "scenario", "hub", "items", "patterns", "data"]
+    )]
+    pub(crate) decision: Option<String>,
 }

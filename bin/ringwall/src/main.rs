@@ -65,14 +65,21 @@ fn run(arguments: Arguments, out: &mut Out) -> Result<(), Error> {
         }
         Command::Allowlist(order) => allowlist(&socket()?, order, out),
         Command::Replay(replay) => {
-            commands::replay(&chosen(replay.items), replay.threads, &replay.files, out)
+            let chosen = chosen(replay.kind, replay.items);
+            commands::replay(&chosen, replay.threads, &replay.files, out)
         }
-        Command::Explain(explain) => commands::explain(
-            &chosen(explain.items),
-            explain.log.as_deref(),
-            explain.file.as_deref(),
-            out,
-        ),
+        Command::Explain(explain) => {
+            if let Some(subject) = &explain.decision {
+                return commands::explain_decision(&socket()?, subject, out);
+            }
+            let showing = commands::Showing {
+                all: explain.all,
+                scenario: explain.scenario,
+            };
+            let chosen = chosen(explain.kind.unwrap_or_default(), explain.items);
+            let (line, file) = (explain.log.as_deref(), explain.file.as_deref());
+            commands::explain(&chosen, line, file, &showing, out)
+        }
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "ringwall", &mut std::io::stdout());
@@ -119,9 +126,8 @@ fn up_arguments(up: Up, loaded: config::Arguments) -> config::Arguments {
     }
 }
 
-fn chosen(items: Items) -> rulebook::Chosen {
+fn chosen(kind: String, items: Items) -> rulebook::Chosen {
     let Items {
-        kind,
         hub,
         items,
         patterns,

@@ -5,8 +5,16 @@
 
 use core::fmt;
 
+mod buckets;
+mod definition;
+mod fields;
+
 use crate::bucket::text;
 use crate::event::{Event, Slots, Space};
+
+pub use buckets::{Became, BucketTrace, pour};
+pub use definition::Definition;
+pub(crate) use fields::named_in;
 
 /// A field that a parser set.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -91,6 +99,19 @@ pub struct ScenarioTrace {
     pub group: Option<String>,
     /// The value of `distinct`, when the filter held and the scenario has one.
     pub distinct: Option<String>,
+    /// Why the filter did not hold, when it did not.
+    pub missed: Option<Missed>,
+    /// What became of the bucket, once [`pour`] was called.
+    pub bucket: Option<BucketTrace>,
+}
+
+/// Why a filter did not hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Missed {
+    /// The side of it that was not true, as it is written.
+    pub side: String,
+    /// The fields that the side names, with their values.
+    pub fields: Vec<Change>,
 }
 
 /// How one line or request travelled.
@@ -129,8 +150,40 @@ impl Trace {
     }
 }
 
+impl fmt::Display for ScenarioTrace {
+    /// What it said, in one line, or two where there is a bucket or a reason.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.held {
+            Err(error) => return writeln!(f, "  ! {}: {error}", self.name),
+            Ok(false) => writeln!(f, "  - {}", self.name)?,
+            Ok(true) => {
+                write!(f, "  + {}", self.name)?;
+                if let Some(group) = &self.group {
+                    write!(f, " bucket {group:?}")?;
+                }
+                if let Some(distinct) = &self.distinct {
+                    write!(f, " distinct {distinct:?}")?;
+                }
+                writeln!(f)?;
+            }
+        }
+        if let Some(missed) = &self.missed {
+            let side: Vec<&str> = missed.side.split_whitespace().collect();
+            writeln!(f, "      not true: {}", side.join(" "))?;
+            for field in &missed.fields {
+                writeln!(f, "        {} is {:?}", field.field, field.value)?;
+            }
+        }
+        if let Some(bucket) = &self.bucket {
+            writeln!(f, "      {bucket}")?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Trace {
-    /// Stages, parsers and fields, indented; scenarios whose filter held.
+    /// Stages, parsers and fields, indented; scenarios whose filter held, and in the
+    /// alternate form the others, too.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for stage in &self.stages {
             writeln!(f, "{}", stage.name)?;
@@ -148,21 +201,14 @@ impl fmt::Display for Trace {
             writeln!(f, "stopped: {}", self.stopped)?;
         }
         writeln!(f, "scenarios")?;
+        let all = f.alternate();
         for scenario in &self.scenarios {
-            match &scenario.held {
-                Ok(false) => {}
-                Ok(true) => {
-                    write!(f, "  + {}", scenario.name)?;
-                    if let Some(group) = &scenario.group {
-                        write!(f, " bucket {group:?}")?;
-                    }
-                    if let Some(distinct) = &scenario.distinct {
-                        write!(f, " distinct {distinct:?}")?;
-                    }
-                    writeln!(f)?;
-                }
-                Err(error) => writeln!(f, "  ! {}: {error}", scenario.name)?,
+            if all || scenario.held != Ok(false) {
+                write!(f, "{scenario}")?;
             }
+        }
+        if all {
+            return Ok(());
         }
         let silent = self
             .scenarios

@@ -21,7 +21,7 @@ pub use scratch::{Counted, Occurring, Scratch, Seen};
 
 use crate::bucket::{BucketSpec, Owner, Pour};
 use crate::event::{Slots, Space, slot};
-use crate::explain::{ScenarioTrace, Trace};
+use crate::explain::{Definition, ScenarioTrace, Trace};
 use crate::gotime::Dates;
 use crate::parse::{Parsed, Run, Stages};
 use env::{EventEnv, Ground};
@@ -92,6 +92,23 @@ impl Program {
     #[must_use]
     pub fn specs(&self) -> &Arc<[BucketSpec]> {
         &self.specs
+    }
+
+    /// What a scenario says, by its name.
+    #[must_use]
+    pub fn definition(&self, name: &str) -> Option<Definition> {
+        let at = self.specs.iter().position(|spec| spec.name == name)?;
+        let scenario = self.scenarios.get(at)?;
+        let source = |key: &Option<scenario::Key>| {
+            let key = key.as_ref();
+            key.map_or_else(String::new, |key| key.source().to_owned())
+        };
+        Some(Definition::new(
+            self.specs.get(at)?,
+            scenario.filter.source(),
+            &source(&scenario.group),
+            &source(&scenario.distinct),
+        ))
     }
 
     /// How many leading parser nodes there are, postoverflows not counted.
@@ -404,9 +421,11 @@ impl Program {
             if let Some(trace) = &mut trace {
                 trace.scenarios.push(ScenarioTrace {
                     name: scenario.name.clone(),
+                    missed: (held == Ok(false)).then(|| scenario.missed(&env)),
                     held: held.map_err(|error| error.to_string()),
                     group: values.group,
                     distinct: values.distinct,
+                    bucket: None,
                 });
             }
             if failed {

@@ -109,6 +109,17 @@ impl Alarm for Vec<Alert> {
     }
 }
 
+/// A bucket as it stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peek {
+    /// How many events it counted.
+    pub events: u64,
+    /// How many of them have not leaked.
+    pub level: u64,
+    /// Until when its overflows are silent; long past where they are not.
+    pub silent_until: Timestamp,
+}
+
 /// What the shards hold and what they did so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
@@ -213,6 +224,13 @@ impl Shards {
                 lock(shard).apply(specs, (realm, here), occurrence, now, alarm);
             }
         }
+    }
+
+    /// The bucket that a pour goes to, as it is now; `None` when there is none.
+    #[must_use]
+    pub fn peek(&self, realm: Realm, pour: &Pour) -> Option<Peek> {
+        let shard = self.shards.get(self.place(pour.key))?;
+        lock(shard).peek((pour.scenario, realm.key(pour.key)))
     }
 
     /// Lets time pass to `now`: counters that are due overflow, dead buckets are

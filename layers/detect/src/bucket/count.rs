@@ -133,6 +133,21 @@ impl Bucket {
         }
     }
 
+    /// How many of its events have not leaked at `now` (a moment on the shard's clock).
+    pub(crate) fn level(&self, spec: &BucketSpec, now: Timestamp) -> u64 {
+        if spec.capacity.is_none() {
+            return self.total;
+        }
+        let leaked = if spec.leakspeed.is_zero() {
+            0
+        } else {
+            nanos(now.since(self.touched))
+        };
+        self.debt
+            .saturating_sub(leaked)
+            .div_ceil(nanos(spec.leakspeed).max(1))
+    }
+
     /// The bytes that its kept events and distinct values occupy.
     pub(crate) fn weight(&self) -> usize {
         self.held + self.queue.capacity() * size_of::<Held>() + self.distinct.capacity() * 8

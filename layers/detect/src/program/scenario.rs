@@ -7,6 +7,7 @@ use expr::{EvalError, Expr, SlotId, Type};
 use super::env::EventEnv;
 use crate::bucket::{Owner, Pour, ScenarioId, Seed, text};
 use crate::event::slot;
+use crate::explain::{Missed, named_in};
 use crate::parse::evaluate;
 
 /// A compiled scenario, as far as events are concerned.
@@ -98,6 +99,11 @@ impl Key {
         }
     }
 
+    /// The expression as it is written.
+    pub(crate) fn source(&self) -> &str {
+        self.expression.source()
+    }
+
     fn with<T>(
         &self,
         env: &mut EventEnv<'_>,
@@ -178,6 +184,15 @@ impl Scenario {
             remember(&mut pouring.hashes.groups, key.number, *hash);
         }
         hash
+    }
+
+    /// Why its filter did not hold, for people.
+    pub(crate) fn missed(&self, env: &EventEnv<'_>) -> Missed {
+        let side = self.filter.untrue_side(env);
+        Missed {
+            side: side.to_owned(),
+            fields: named_in(side, env.event, &env.ground.slots),
+        }
     }
 
     pub(crate) fn scope_value(&self, env: &mut EventEnv<'_>) -> Option<Box<str>> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use vocab::Timestamp;
 
 use super::list::{Links, List, NONE};
-use super::{Alarm, Counts, Mode, Realm};
+use super::{Alarm, Counts, Mode, Peek, Realm};
 use crate::alert;
 use crate::bucket::{
     Bucket, BucketKind, BucketSpec, Held, Now, Occurrence, Outcome, Owner, Pour, ScenarioId,
@@ -161,6 +161,18 @@ impl Shard {
             bytes: self.bytes as u64,
             ..self.counts
         }
+    }
+
+    pub(super) fn peek(&self, key: (ScenarioId, u128)) -> Option<Peek> {
+        let at = *self.index.get(&key)?;
+        let entry = self.slab.get(at as usize)?.as_ref()?;
+        let spec = self.specs.get(key.0.0 as usize)?;
+        let level = |bucket: &Bucket| bucket.level(spec, self.clock);
+        Some(Peek {
+            events: entry.bucket.as_ref().map_or(0, |bucket| bucket.total),
+            level: entry.bucket.as_ref().map_or(0, level),
+            silent_until: entry.blackhole,
+        })
     }
 
     pub(super) fn apply(
