@@ -26,9 +26,25 @@ impl Expr {
             .zip(spans)
             .find(|(part, _)| part.expr.truth(env) != Ok(true));
         blamed
-            .and_then(|(_, span)| self.source().get(span.start..span.end))
+            .and_then(|(_, span)| closed(self.source(), span))
             .map_or(whole, str::trim)
     }
+}
+
+/// The text of a span with the brackets closed that it opens: a node's span ends where its
+/// last operand does.
+fn closed(source: &str, span: Span) -> Option<&str> {
+    let text = source.get(span.start..span.end)?;
+    let count = |bracket| text.matches(bracket).count();
+    let missing = count('(').saturating_sub(count(')'));
+    let rest = source.get(span.end..)?.char_indices();
+    let closing = rest
+        .take_while(|(_, one)| *one == ')' || one.is_whitespace())
+        .filter(|(_, one)| *one == ')')
+        .take(missing)
+        .last();
+    let end = closing.map_or(span.end, |(at, _)| span.end + at + 1);
+    source.get(span.start..end)
 }
 
 fn sides(tree: &Ast, spans: &mut Vec<Span>) {

@@ -643,3 +643,36 @@ fn case_folding_tests_equal_the_copying_ones() {
         }
     }
 }
+
+#[test]
+fn the_side_that_is_not_true_is_named_as_it_is_written() {
+    for (source, side) in [
+        (
+            "1 == 1 && evt.Meta.service == 'ftp'",
+            "evt.Meta.service == 'ftp'",
+        ),
+        (
+            "evt.Meta.service == 'http' and not (evt.Meta.service in ['http', 'x'])",
+            "not (evt.Meta.service in ['http', 'x'])",
+        ),
+        ("evt.Meta.service == 'ftp'", "evt.Meta.service == 'ftp'"),
+        (
+            "evt.Meta.service == 'http' && any(['a'], { # == evt.Meta.service })",
+            "any(['a'], { # == evt.Meta.service })",
+        ),
+        (
+            "evt.Meta.service == 'http' && (evt.Meta.service == 'a' || evt.Meta.service == ')')",
+            "evt.Meta.service == 'a' || evt.Meta.service == ')'",
+        ),
+    ] {
+        let mut names = Names::default();
+        let compiled = expr::compile(source, &mut names, Type::Bool).unwrap();
+        let mut event = event();
+        event.bind(&names);
+        let told = compiled.untrue_side(&event);
+        assert!(
+            told.contains(side),
+            "{source}\n  told {told}\n  want {side}"
+        );
+    }
+}

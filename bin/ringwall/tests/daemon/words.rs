@@ -172,6 +172,7 @@ fn why_tells_the_events_the_rule_the_expiry_and_both_ways_out() {
         alerts.iter().any(|one| one["scenario"] == rule.as_str()),
         "{alerts:?}"
     );
+    explained(&instance, &rule);
     // The way out that it names works, and touches no rule file.
     instance.rewrite(
         &site("*", instance_upstream(&instance)),
@@ -180,6 +181,32 @@ fn why_tells_the_events_the_rule_the_expiry_and_both_ways_out() {
     instance.say(&["reload"]);
     let before = instance.say(&["status"]);
     assert!(before.contains("scenarios"), "{before}");
+    let shown = instance.say(&["explain", "--decision", "127.0.6.1"]);
+    assert!(shown.contains("does not run any more"), "{shown}");
+}
+
+/// `explain --decision` shows the rule behind a ban as it runs, and notices when it changes.
+fn explained(instance: &Instance, rule: &str) {
+    let shown = instance.say(&["explain", "--decision", "127.0.6.1"]);
+    for part in [
+        rule,
+        "counts ",
+        "evt.Meta.",
+        "overflows ",
+        "on event",
+        "/.env",
+    ] {
+        assert!(shown.contains(part), "'{part}' is missing: {shown}");
+    }
+    assert!(!shown.contains("was changed"), "{shown}");
+    let machine = json_lines(&instance.run(&["--json", "explain", "--decision", "127.0.6.1"]));
+    let rules = machine[0]["rules"].as_array().expect("rules");
+    assert!(
+        rules
+            .iter()
+            .any(|one| one["name"] == rule && one["runs"] == true && one["unchanged"] == true),
+        "{machine:?}"
+    );
 }
 
 fn instance_upstream(_instance: &Instance) -> SocketAddr {

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod explained;
 mod hub;
 #[cfg(test)]
 mod listed;
