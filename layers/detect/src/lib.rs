@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`rules`] | rule files in the hub's layout, read strictly; faults with file and line |
 //! | [`data`] | word lists, patterns and maps that rules name |
+//! | [`geo`] | where addresses lie, from MaxMind databases |
 //! | [`grok`], [`gotime`] | named patterns; dates as Go reads them |
 //! | [`event`] | an event: named byte strings in numbered slots |
 //! | [`parse`] | stages of parser nodes |
@@ -27,6 +28,7 @@ pub mod bucket;
 pub mod data;
 pub mod event;
 pub mod explain;
+pub mod geo;
 pub mod gotime;
 pub mod grok;
 pub mod overflow;

@@ -99,6 +99,16 @@ pub mod slot {
         TYPE = 52, Field, "Type";
         EVENT = 53, Special, "evt";
         PARSED_CREDENTIALS = 54, Parsed, "http_credentials";
+        ENRICHED_COUNTRY = 55, Enriched, "IsoCode";
+        ENRICHED_IN_EU = 56, Enriched, "IsInEU";
+        ENRICHED_LATITUDE = 57, Enriched, "Latitude";
+        ENRICHED_LONGITUDE = 58, Enriched, "Longitude";
+        ENRICHED_ASN_NUMBER = 59, Enriched, "ASNNumber";
+        ENRICHED_AS_NUMBER = 60, Enriched, "ASNumber";
+        ENRICHED_ASN_ORG = 61, Enriched, "ASNOrg";
+        ENRICHED_RANGE = 62, Enriched, "SourceRange";
+        ENRICHED_REVERSE_DNS = 63, Enriched, "reverse_dns";
+        META_RANGE = 64, Meta, "SourceRange";
     }
 }
 

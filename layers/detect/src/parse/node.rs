@@ -317,6 +317,9 @@ impl Run<'_> {
                     self.env.event.unmarshaled = Some(message);
                 }
             }
+            Method::GeoIpCity | Method::GeoIpAsn | Method::IpToRange => {
+                enrich::locate(method, self.env.event, &self.env.ground.geo, self.text);
+            }
             Method::Outside => {}
         }
     }

@@ -98,17 +98,35 @@ impl Keeps {
 }
 
 fn missing(wanted: &[crate::rules::DataFile], data: &DataSet, faults: &mut Vec<Fault>) {
+    let mut fault = |file: &crate::rules::DataFile, what: String, help: String| {
+        faults.push(Fault {
+            file: file.dest_file.clone(),
+            line: 0,
+            what,
+            help,
+        });
+    };
     for file in wanted {
-        if file.kind != DataKind::Other && data.get(&file.dest_file).is_none() {
-            faults.push(Fault {
-                file: file.dest_file.clone(),
-                line: 0,
-                what: "this data file is not here, and counts as empty".to_owned(),
-                help: format!(
-                    "Put it into a folder given with --data; it is published at {}.",
-                    file.source_url
-                ),
-            });
+        let find = format!(
+            "Put it into a folder given with --data; it is published at {}.",
+            file.source_url
+        );
+        match data.database(&file.dest_file) {
+            Some(Ok(_)) => {}
+            Some(Err(broken)) => {
+                let what = format!("this address database cannot be read: {broken}");
+                let help = "Fetch it anew; until then nothing is enriched from it.";
+                fault(file, what, help.to_owned());
+            }
+            None if file.is_database() => {
+                let what = "this address database is not here, and nothing is enriched from it";
+                fault(file, what.to_owned(), find);
+            }
+            None if file.kind != DataKind::Other && data.get(&file.dest_file).is_none() => {
+                let what = "this data file is not here, and counts as empty";
+                fault(file, what.to_owned(), find);
+            }
+            None => {}
         }
     }
 }
@@ -126,6 +144,7 @@ fn ground(
         what: format!("{:?}: {what}", crate::bucket::text(line)),
         help: String::new(),
     };
+    let geo = data.geo();
     let searches = Searches::prepare(slots.searches(), &data, |file, line, what| {
         faults.push(fault(file, line, what));
     });
@@ -143,6 +162,7 @@ fn ground(
         searches,
         tables,
         stashes: Mutex::new(stashes),
+        geo,
     }
 }
 

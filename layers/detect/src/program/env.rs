@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Mutex;
 
 use expr::{
-    DataSearch, Effect, Env, EvalError, Expr, Missing, Question, SlotId, Unanswered, Value,
+    Data, DataSearch, Effect, Env, EvalError, Expr, Missing, Question, SlotId, Unanswered, Value,
 };
 use vocab::Timestamp;
 
 use crate::data::{DataSet, Searches, Table};
 use crate::event::{Event, Slots, Space, slot};
+use crate::geo::Geo;
 use crate::parse::Stashes;
 
 /// What does not change while a program runs, shared by all its events.
@@ -21,6 +24,36 @@ pub(crate) struct Ground {
     pub(crate) searches: Searches,
     pub(crate) tables: HashMap<String, Table>,
     pub(crate) stashes: Mutex<Stashes>,
+    pub(crate) geo: Geo,
+}
+
+impl Ground {
+    /// Answers what address databases know; `nil` without one, as in CrowdSec.
+    fn located(&self, function: &str, args: &[Data]) -> Result<Value<'static>, Unanswered> {
+        let text = match args {
+            [Data::Text(text), ..] => core::str::from_utf8(text).unwrap_or_default(),
+            _ => "",
+        };
+        let address = text.parse::<IpAddr>().ok();
+        let tree = |data| match data {
+            Data::Nil => Value::Nil,
+            data => Value::Tree(Rc::new(data)),
+        };
+        let geo = &self.geo;
+        Ok(match function {
+            "GeoIPEnrich" => tree(address.map_or(Data::Nil, |address| geo.city_record(address))),
+            "GeoIPASNEnrich" => tree(address.map_or(Data::Nil, |address| geo.asn_record(address))),
+            "GeoIPRangeEnrich" => match address.and_then(|address| geo.range(address)) {
+                Some(range) => Value::owned(format!("{}/{}", range.address(), range.prefix())),
+                None => Value::Nil,
+            },
+            "IPToCountry" => {
+                let place = address.and_then(|address| geo.place(address));
+                Value::owned(place.map_or(&b""[..], |place| place.country))
+            }
+            _ => return Err(Unanswered::Unavailable),
+        })
+    }
 }
 
 /// Answers of costly searches on texts that come again and again, such as a
@@ -157,6 +190,7 @@ impl Env for EventEnv<'_> {
                     stashes.get(cache, key, self.now).to_vec(),
                 )))
             }
+            Question::Other { function, args } => self.ground.located(function, args),
             _ => Err(Unanswered::Unavailable),
         }
     }
@@ -210,8 +244,8 @@ impl EventEnv<'_> {
         Ok(answer)
     }
 
-    fn unmarshal(&mut self, key: &[u8], data: expr::Data, merge: bool) {
-        use expr::{Data, Fields};
+    fn unmarshal(&mut self, key: &[u8], data: Data, merge: bool) {
+        use expr::Fields;
         let all = self
             .event
             .unmarshaled

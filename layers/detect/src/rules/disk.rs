@@ -21,6 +21,8 @@ pub const DEPTH: usize = 8;
 pub const FILES: usize = 20_000;
 /// The largest file that is read.
 const BYTES: u64 = 64 << 20;
+/// The largest address database that is read; GeoLite2-City has some 60 MiB.
+const DATABASE_BYTES: u64 = 256 << 20;
 
 /// A directory or file that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +108,8 @@ impl Place {
             .map(PathBuf::as_path)
             .chain([own.as_path()])
             .collect();
-        for file in wanted.iter().filter(|file| file.kind != DataKind::Other) {
+        let wanted = wanted.iter();
+        for file in wanted.filter(|file| file.kind != DataKind::Other || file.is_database()) {
             let names = [Some(file.dest_file.as_str()), url_path(&file.source_url)];
             let mut places = names.into_iter().flatten().filter(|name| is_inside(name));
             let found = places.find_map(|name| {
@@ -115,8 +118,12 @@ impl Place {
                     .map(|folder| folder.join(name))
                     .find(|path| path.is_file())
             });
-            if let Some(path) = found {
-                set.add(&file.dest_file, file.kind, read(&path)?);
+            match found {
+                Some(path) if file.is_database() => {
+                    set.add_database(&file.dest_file, read(&path, DATABASE_BYTES)?);
+                }
+                Some(path) => set.add(&file.dest_file, file.kind, read(&path, BYTES)?),
+                None => {}
             }
         }
         Ok(set)
@@ -138,15 +145,15 @@ fn is_inside(name: &str) -> bool {
             .all(|part| matches!(part, std::path::Component::Normal(_)))
 }
 
-fn read(path: &Path) -> Result<Arc<[u8]>, Unreadable> {
+fn read(path: &Path, most: u64) -> Result<Arc<[u8]>, Unreadable> {
     let failed = |source| Unreadable {
         path: path.to_owned(),
         source,
     };
     let size = fs::metadata(path).map_err(failed)?.len();
-    if size > BYTES {
+    if size > most {
         return Err(failed(io::Error::other(format!(
-            "it has {size} bytes, {BYTES} are allowed"
+            "it has {size} bytes, {most} are allowed"
         ))));
     }
     fs::read(path).map(Arc::from).map_err(failed)
@@ -180,7 +187,7 @@ fn gather(
             found.push(Found {
                 file: path.display().to_string(),
                 path: inner,
-                bytes: read(&path)?,
+                bytes: read(&path, BYTES)?,
             });
         }
     }

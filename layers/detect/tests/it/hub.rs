@@ -12,7 +12,11 @@ pub(crate) fn hub(names: &[&str]) -> Option<(RuleSet, DataSet)> {
     let root = shared("hub")?;
     let place = Place {
         patterns: vec![shared("crowdsec/patterns")?],
-        data: vec![shared("crowdsec/sec-lists")?],
+        // Beside the lists lie CrowdSec's own small address databases.
+        data: vec![
+            shared("crowdsec/sec-lists")?,
+            shared("crowdsec/parser-testdata")?,
+        ],
         ..Place::new(root)
     };
     let sources = place.sources().expect("the hub can be read");
@@ -33,8 +37,7 @@ pub(crate) fn program(names: &[&str]) -> Option<Program> {
     Some(program)
 }
 
-/// Files that the hub's items miss, and why. GeoIP databases are no text and are
-/// not named: the parsers that want them run and enrich nothing.
+/// Files that the hub's items miss, and why.
 const KNOWN: &[(&str, &str)] = &[(
     "arvancloud_ips.txt",
     "the list is not among the shared test data",
