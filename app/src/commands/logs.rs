@@ -1,14 +1,14 @@
 //! `ringwall replay` and `ringwall explain`: logs through the very engine that runs live.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use detect::alert::{JsonLine, Sentence};
 use detect::bucket::Seed;
 use detect::explain::{Change, ScenarioTrace, StageTrace, Trace, pour};
 use detect::program::{Line, Program, Scratch};
-use detect::replay::{Options, Origin, replay as run};
+use detect::replay::{self, Options, Origin, replay_lines};
 use detect::shard::{Limits, Mode, Shards};
 use serde_json::json;
 use vocab::Alert;
@@ -18,7 +18,7 @@ use crate::term::{Out, Tone, printable};
 use crate::{Error, now};
 
 /// The longest line that is read; the rest of a longer one is skipped.
-const LONGEST: usize = 1 << 20;
+const LONGEST: u64 = 1 << 20;
 
 /// Alerts of log files, one JSON object a line; a summary on standard error.
 ///
@@ -35,17 +35,20 @@ pub fn replay(
         .iter()
         .map(|file| Origin::of_type(file.display().to_string(), chosen.kind.as_str()))
         .collect();
-    let mut readers = Vec::new();
-    for (at, file) in files.iter().enumerate() {
-        readers.push(Lines::open(file)?.map(move |line| (at, line)));
-    }
+    let mut lines = Files {
+        files: files
+            .iter()
+            .map(|file| Lines::open(file))
+            .collect::<Result<_, _>>()?,
+        at: 0,
+    };
     let options = Options {
         threads,
         ..Options::new(now())
     };
     let mut failed = None;
-    let lines = readers.into_iter().flatten();
-    let summary = run(&rulebook.program, &origins, lines, &options, |alert| {
+    let program = &rulebook.program;
+    let summary = replay_lines(program, &origins, &mut lines, &options, |alert| {
         if failed.is_none() {
             failed = out.line(&JsonLine(&alert).to_string()).err();
         }
@@ -94,8 +97,11 @@ pub fn explain(
     }
     if let Some(file) = file {
         let name = file.display().to_string();
-        for text in Lines::open(file)? {
+        let mut lines = Lines::open(file)?;
+        let mut text = Vec::new();
+        while lines.read(&mut text) {
             travel.line(&text, &name, out)?;
+            text.clear();
         }
     }
     Ok(())
@@ -238,33 +244,45 @@ impl Lines {
     }
 }
 
-impl Iterator for Lines {
-    type Item = Vec<u8>;
+impl Lines {
+    /// Adds the next line to `into`, without its end; whether there was one.
+    fn read(&mut self, into: &mut Vec<u8>) -> bool {
+        let begin = into.len();
+        self.try_read(into).unwrap_or_else(|error| {
+            tracing_line(&format!("reading {} ended early: {error}", self.name));
+            into.truncate(begin);
+            false
+        })
+    }
 
-    fn next(&mut self) -> Option<Vec<u8>> {
-        let mut line = Vec::new();
+    fn try_read(&mut self, into: &mut Vec<u8>) -> std::io::Result<bool> {
+        let begin = into.len();
+        let taken = (&mut self.reader).take(LONGEST).read_until(b'\n', into)?;
+        if into.len() > begin && into.last() == Some(&b'\n') {
+            into.pop();
+            if into.len() > begin && into.last() == Some(&b'\r') {
+                into.pop();
+            }
+        } else if taken as u64 == LONGEST {
+            self.reader.skip_until(b'\n')?;
+        }
+        Ok(taken > 0)
+    }
+}
+
+/// Files, one after the other.
+struct Files {
+    files: Vec<Lines>,
+    at: usize,
+}
+
+impl replay::Lines for Files {
+    fn next_line(&mut self, into: &mut Vec<u8>) -> Option<usize> {
         loop {
-            let piece = match self.reader.fill_buf() {
-                Ok(piece) => piece,
-                Err(error) => {
-                    tracing_line(&format!("reading {} ended early: {error}", self.name));
-                    return None;
-                }
-            };
-            if piece.is_empty() {
-                return (!line.is_empty()).then_some(line);
+            if self.files.get_mut(self.at)?.read(into) {
+                return Some(self.at);
             }
-            let end = piece.iter().position(|byte| *byte == b'\n');
-            let taken = end.unwrap_or(piece.len());
-            let room = LONGEST.saturating_sub(line.len());
-            line.extend_from_slice(piece.get(..taken.min(room)).unwrap_or_default());
-            self.reader.consume(taken + usize::from(end.is_some()));
-            if end.is_some() {
-                if line.last() == Some(&b'\r') {
-                    line.pop();
-                }
-                return Some(line);
-            }
+            self.at += 1;
         }
     }
 }

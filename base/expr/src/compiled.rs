@@ -48,6 +48,8 @@ pub struct Part {
     /// The slot, when it searches that one text and reads nothing else: its answer
     /// may be remembered by the text.
     pub searches: Option<SlotId>,
+    /// The slot, when it reads that one text and nothing else, and is harmless.
+    pub reads: Option<SlotId>,
     /// What it is made of, where neither fails nor changes the event, so that the order in
     /// which they are asked does not matter.
     pub inner: Inner,
@@ -225,6 +227,7 @@ impl Expr {
             },
             harmless: crate::needs::harmless(side),
             searches: crate::needs::searched(side),
+            reads: crate::needs::read_alone(side),
             inner: match side {
                 Node::And(sides) if crate::needs::harmless(side) => {
                     Inner::All(sides.iter().map(|side| self.part(side)).collect())

@@ -173,7 +173,12 @@ pub(crate) fn searched(node: &Node) -> Option<SlotId> {
             Node::Matches(..) | Node::Search(..) | Node::AnyNeedle(_)
         )
     };
-    if !node.any(&searches) || !is_harmless(node, None) {
+    read_alone(node).filter(|_| node.any(&searches))
+}
+
+/// The one slot that a node reads, if it neither fails nor changes the event.
+pub(crate) fn read_alone(node: &Node) -> Option<SlotId> {
+    if !is_harmless(node, None) {
         return None;
     }
     let found = core::cell::Cell::new(None);

@@ -61,6 +61,11 @@ pub struct Event {
     pub(crate) effects: u64,
     /// Values that were not set because the event was full, over its life.
     pub refused: u64,
+    /// Whether others look at events of the same log at the same time, so that what one
+    /// leaves for the next must wait for its turn.
+    pub(crate) defers: bool,
+    /// Whether something waits for its turn: what else was found counts for nothing.
+    pub(crate) deferred: core::cell::Cell<bool>,
 }
 
 impl Event {
@@ -89,6 +94,16 @@ impl Event {
         self.forget_maps();
         self.unmarshaled = None;
         self.whitelisted = false;
+        self.deferred.set(false);
+    }
+
+    /// Whether what is left for other events must not be touched now; then the event is
+    /// looked at again when its turn comes.
+    pub(crate) fn must_wait(&self) -> bool {
+        if self.defers {
+            self.deferred.set(true);
+        }
+        self.defers
     }
 
     #[inline]

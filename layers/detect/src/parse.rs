@@ -11,10 +11,12 @@
 
 mod compile;
 mod enrich;
+mod gates;
 mod node;
 mod stash;
 
 pub(crate) use compile::{Compiler, Unusable};
+pub(crate) use gates::Gates;
 pub(crate) use node::{Node, Rooms, Run, evaluate};
 pub(crate) use stash::Stashes;
 
@@ -25,6 +27,8 @@ use crate::event::slot;
 pub(crate) struct Stages {
     /// Stage names in the order of their names, each with its nodes.
     pub(crate) stages: Vec<(String, Vec<Node>)>,
+    /// What spares asking the nodes of each stage.
+    pub(crate) gates: Vec<Gates>,
     /// How many groks there are; each has a room in a scratch.
     pub(crate) groks: usize,
 }
@@ -48,7 +52,10 @@ impl Stages {
             run.enter(stage);
             let mut taken = false;
             let mut moved = false;
-            for node in nodes {
+            let gates = self.gates.get(at);
+            let mut next = 0;
+            while let Some((number, node)) = run.next_node(gates, nodes, next) {
+                next = number + 1;
                 let ok = run.top(node);
                 taken |= ok;
                 if ok && node.next_stage && at != last {
@@ -71,7 +78,7 @@ impl Stages {
 
     /// Rooms for the captures of every grok, filled as they are used.
     pub(crate) fn rooms(&self) -> Rooms {
-        Rooms::new(self.groks)
+        Rooms::new(self.groks, self.stages.len())
     }
 }
 

@@ -1,8 +1,15 @@
 //! Logs through the engine: lines in, alerts out.
 //!
-//! For: `ringwall replay` and tests. Lines are parsed in batches, by several threads
-//! if wanted; what they pour is applied in the order of (time, place in the input)
-//! by one, so that any number of threads gives the same alerts.
+//! For: `ringwall replay` and tests. Lines are read in batches, parsed by as many
+//! threads as wanted, and what they pour is applied in the order of (time, place in the
+//! input) by one, the caller's, which parses too while there is nothing to apply. Any
+//! number of threads gives the same alerts.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`batch`] | lines read together, and what came of them |
+//! | [`crew`] | threads that parse batches |
+//! | [`window`] | events until none that is older can come |
 //!
 //! Refuses: to hold a whole log. Lines may be out of order by as much as
 //! [`WINDOW`] lines; one that comes later still is applied when it comes.
@@ -10,22 +17,23 @@
 //! Assumes: the lines come in an order that is the same each time. On failure: a
 //! line that no parser takes is counted and left out.
 
-use core::cmp::Reverse;
-use std::collections::BinaryHeap;
+mod batch;
+mod crew;
+mod window;
+
 use std::thread;
 
 use vocab::{Alert, Timestamp};
 
-use crate::bucket::{Kept, Occurrence, Pour, ScenarioId, ScopeRule, Seed};
 use crate::overflow::Overflow;
-use crate::parse::Parsed;
-use crate::program::{Line, Program, Scratch};
+use crate::program::Program;
 use crate::shard::{Counts, Limits, Mode, Shards};
+use batch::{Batch, Found, Reader};
+use crew::Crew;
+use window::{Event, Window};
 
-/// Over how many lines out of order is put right.
+/// Over how many events out of order is put right.
 pub const WINDOW: usize = 16_384;
-/// How many lines are parsed at a time.
-const BATCH: usize = 8_192;
 
 /// Where lines come from.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -47,10 +55,28 @@ impl Origin {
     }
 }
 
+/// Lines, one after the other, in an order that is the same each time.
+pub trait Lines {
+    /// Adds the next line, without its end, to `into`, and answers the index of its
+    /// origin; `None` when there are no more.
+    fn next_line(&mut self, into: &mut Vec<u8>) -> Option<usize>;
+}
+
+/// Lines that are already there, each with the index of its origin.
+struct Listed<I>(I);
+
+impl<T: AsRef<[u8]>, I: Iterator<Item = (usize, T)>> Lines for Listed<I> {
+    fn next_line(&mut self, into: &mut Vec<u8>) -> Option<usize> {
+        let (origin, text) = self.0.next()?;
+        into.extend_from_slice(text.as_ref());
+        Some(origin)
+    }
+}
+
 /// How a replay runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
-    /// How many threads parse; 1 to 64.
+    /// How many threads parse, the caller's among them; 1 to 64.
     pub threads: usize,
     /// The time of lines that give none.
     pub now: Timestamp,
@@ -85,254 +111,173 @@ pub struct Summary {
     pub buckets: Counts,
 }
 
+impl Summary {
+    fn add(&mut self, read: Self) {
+        self.lines += read.lines;
+        self.parsed += read.parsed;
+        self.whitelisted += read.whitelisted;
+        self.dropped += read.dropped;
+    }
+}
+
 /// Sends lines through a program. Each line is the index of its origin and its
 /// bytes without the line end. `sink` gets the alerts as they are raised.
-pub fn replay<T: AsRef<[u8]> + Sync>(
+pub fn replay<T: AsRef<[u8]>>(
     program: &Program,
     origins: &[Origin],
     lines: impl IntoIterator<Item = (usize, T)>,
     options: &Options,
+    sink: impl FnMut(Alert),
+) -> Summary {
+    let mut lines = Listed(lines.into_iter());
+    replay_lines(program, origins, &mut lines, options, sink)
+}
+
+/// The same from where lines are read, without a copy of each that is its own.
+pub fn replay_lines(
+    program: &Program,
+    origins: &[Origin],
+    lines: &mut dyn Lines,
+    options: &Options,
     mut sink: impl FnMut(Alert),
 ) -> Summary {
-    overflows(program, origins, lines, options, |overflow| {
+    run(program, origins, lines, options, |overflow| {
         if overflow.whitelisted.is_none() {
             overflow.alerts().for_each(&mut sink);
         }
     })
 }
 
-/// The same; `sink` gets whole overflows, those that a postoverflow exempts too.
-pub fn overflows<T: AsRef<[u8]> + Sync>(
+/// As [`replay`]; `sink` gets whole overflows, those that a postoverflow exempts too.
+pub fn overflows<T: AsRef<[u8]>>(
     program: &Program,
     origins: &[Origin],
     lines: impl IntoIterator<Item = (usize, T)>,
     options: &Options,
+    sink: impl FnMut(Overflow),
+) -> Summary {
+    let mut lines = Listed(lines.into_iter());
+    run(program, origins, &mut lines, options, sink)
+}
+
+fn run(
+    program: &Program,
+    origins: &[Origin],
+    lines: &mut dyn Lines,
+    options: &Options,
     mut sink: impl FnMut(Overflow),
 ) -> Summary {
     let threads = options.threads.clamp(1, 64);
-    let mut readers: Vec<Reader<'_>> = (0..threads)
-        .map(|_| Reader::new(program, origins, options.now))
-        .collect();
-    let mut engine = Engine::new(program, options.limits);
-    let mut lines = lines.into_iter();
-    let mut batch: Vec<(usize, T)> = Vec::with_capacity(BATCH);
-    loop {
-        batch.clear();
-        batch.extend(lines.by_ref().take(BATCH));
-        if batch.is_empty() {
-            break;
-        }
-        read(&mut readers, &batch);
-        for reader in &mut readers {
-            engine.take(reader, &mut sink);
-        }
-    }
-    engine.finish(&mut sink)
-}
-
-/// Parses a batch, each reader its own run of lines.
-fn read<T: AsRef<[u8]> + Sync>(readers: &mut [Reader<'_>], batch: &[(usize, T)]) {
-    let share = batch.len().div_ceil(readers.len());
-    let mut pairs = readers.iter_mut().zip(batch.chunks(share.max(1)));
-    let Some((first, own)) = pairs.next() else {
-        return;
-    };
+    let alone = threads == 1;
+    let reader = || Reader::new(program, origins, options.now, alone);
+    let crew = Crew::new(threads);
+    let mut engine = Engine::new(program, options.limits, reader());
     thread::scope(|scope| {
-        for (reader, lines) in pairs {
-            scope.spawn(|| reader.read(lines));
+        // Whatever ends this block, the others end, too.
+        let _end = crew.end();
+        for _ in 1..threads {
+            scope.spawn(|| crew.work(reader()));
         }
-        first.read(own);
+        let mut own = reader();
+        let mut ended = false;
+        loop {
+            while let Some(mut batch) = crew.next_done() {
+                engine.take(&mut batch, &mut sink);
+                crew.put_spare(batch);
+            }
+            if !ended && let Some(mut batch) = crew.spare() {
+                ended = !batch.fill(lines);
+                crew.put(batch);
+            } else if !crew.work_once(&mut own) && !crew.wait() {
+                break;
+            }
+        }
     });
-}
-
-/// Parses lines into events that stand on their own.
-struct Reader<'p> {
-    program: &'p Program,
-    origins: &'p [Origin],
-    labels: Vec<Vec<(&'p str, &'p str)>>,
-    now: Timestamp,
-    scratch: Scratch,
-    events: Vec<Event>,
-    summary: Summary,
-}
-
-/// An event with what it pours, free of the scratch it was made in.
-#[derive(Debug)]
-struct Event {
-    time: Timestamp,
-    pours: Box<[Pour]>,
-    kept: Kept,
-    scopes: Box<[(ScenarioId, Option<Box<str>>)]>,
-}
-
-impl Occurrence for Event {
-    fn keep(&mut self) -> Kept {
-        self.kept.clone()
-    }
-
-    fn scope_value(&mut self, scenario: ScenarioId) -> Option<Box<str>> {
-        let mut scopes = self.scopes.iter();
-        scopes.find(|(id, _)| *id == scenario)?.1.clone()
-    }
-}
-
-impl<'p> Reader<'p> {
-    fn new(program: &'p Program, origins: &'p [Origin], now: Timestamp) -> Self {
-        let labels = |origin: &'p Origin| {
-            let pairs = origin.labels.iter();
-            pairs
-                .map(|(key, value)| (key.as_str(), value.as_str()))
-                .collect()
-        };
-        Self {
-            program,
-            origins,
-            labels: origins.iter().map(labels).collect(),
-            now,
-            // Nobody plays against a replay: a fixed seed makes it repeatable.
-            scratch: Scratch::new(program, Seed::new(0)),
-            events: Vec::new(),
-            summary: Summary::default(),
-        }
-    }
-
-    fn read<T: AsRef<[u8]>>(&mut self, lines: &[(usize, T)]) {
-        for (origin, text) in lines {
-            self.summary.lines += 1;
-            let line = Line {
-                text: text.as_ref(),
-                labels: self.labels.get(*origin).map_or(&[], Vec::as_slice),
-                source: self.origins.get(*origin).map_or("", |origin| &origin.name),
-                module: "file",
-                received: self.now,
-                replay: true,
-            };
-            let mut seen = self.program.line(&line, &mut self.scratch);
-            match seen.parsed {
-                Parsed::Event => self.summary.parsed += 1,
-                Parsed::Whitelisted => self.summary.whitelisted += 1,
-                Parsed::Dropped => self.summary.dropped += 1,
-            }
-            if !seen.pours.is_empty() {
-                self.events.push(Event {
-                    time: seen.time,
-                    pours: seen.pours.into(),
-                    scopes: scopes(self.program, seen.pours, &mut seen.occurrence),
-                    kept: seen.occurrence.keep(),
-                });
-            }
-        }
-    }
-}
-
-/// The scope values that the shards might ask for.
-fn scopes(
-    program: &Program,
-    pours: &[Pour],
-    occurrence: &mut dyn Occurrence,
-) -> Box<[(ScenarioId, Option<Box<str>>)]> {
-    pours
-        .iter()
-        .map(|pour| pour.scenario)
-        .filter(|id| {
-            let spec = program.specs().get(id.0 as usize);
-            spec.is_some_and(|spec| matches!(spec.scope, ScopeRule::Expression(_)))
-        })
-        .map(|id| (id, occurrence.scope_value(id)))
-        .collect()
+    engine.finish(&mut sink)
 }
 
 /// Events in order, and the buckets they are poured into.
 struct Engine<'p> {
     program: &'p Program,
     shards: Shards,
-    waiting: BinaryHeap<Reverse<Queued>>,
-    sequence: u64,
+    window: Window,
     last: Timestamp,
     overflows: Vec<Overflow>,
     summary: Summary,
-}
-
-/// Ordered by time, then by place in the input.
-struct Queued {
-    at: (Timestamp, u64),
-    event: Event,
-}
-
-impl PartialEq for Queued {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Queued {}
-
-impl PartialOrd for Queued {
-    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Queued {
-    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
-        self.at.cmp(&other.at)
-    }
+    /// Reads lines that must be read in their order.
+    reader: Reader<'p>,
+    alone: Batch,
 }
 
 impl<'p> Engine<'p> {
-    fn new(program: &'p Program, limits: Limits) -> Self {
+    fn new(program: &'p Program, limits: Limits, mut reader: Reader<'p>) -> Self {
         let limits = Limits {
             shards: 1,
             ..limits
         };
+        reader.in_order();
         Self {
             program,
             shards: Shards::new(program.specs(), limits, Mode::Replay),
-            waiting: BinaryHeap::new(),
-            sequence: 0,
+            window: Window::default(),
             last: Timestamp::from_unix_nanos(i64::MIN),
             overflows: Vec::new(),
             summary: Summary::default(),
+            reader,
+            alone: Batch::default(),
         }
     }
 
-    /// Takes what a reader read, in its order, and applies what cannot be overtaken
+    /// Takes what came of a batch, in its order, and applies what cannot be overtaken
     /// any more.
-    fn take(&mut self, reader: &mut Reader<'_>, sink: &mut impl FnMut(Overflow)) {
-        let read = core::mem::take(&mut reader.summary);
-        self.summary.lines += read.lines;
-        self.summary.parsed += read.parsed;
-        self.summary.whitelisted += read.whitelisted;
-        self.summary.dropped += read.dropped;
-        for event in reader.events.drain(..) {
-            self.sequence += 1;
-            let at = (event.time, self.sequence);
-            self.waiting.push(Reverse(Queued { at, event }));
-            if self.waiting.len() > WINDOW {
-                self.apply_next(sink);
+    fn take(&mut self, batch: &mut Batch, sink: &mut impl FnMut(Overflow)) {
+        self.summary.add(core::mem::take(&mut batch.summary));
+        for place in 0..batch.found.len() {
+            match batch.found.get(place) {
+                Some(Found::Event(_)) => self.enqueue(batch, place, sink),
+                Some(Found::Deferred(line)) => {
+                    let mut alone = core::mem::take(&mut self.alone);
+                    alone.clear();
+                    if let Some((origin, text)) = batch.line(*line) {
+                        self.reader.read(origin, text, &mut alone);
+                    }
+                    self.summary.add(core::mem::take(&mut alone.summary));
+                    for place in 0..alone.found.len() {
+                        self.enqueue(&mut alone, place, sink);
+                    }
+                    self.alone = alone;
+                }
+                None => {}
             }
         }
     }
 
+    fn enqueue(&mut self, batch: &mut Batch, place: usize, sink: &mut impl FnMut(Overflow)) {
+        batch.give(place, &mut self.window);
+        if self.window.len() > WINDOW {
+            self.apply_next(sink);
+        }
+    }
+
     fn apply_next(&mut self, sink: &mut impl FnMut(Overflow)) {
-        let Some(Reverse(Queued { mut event, .. })) = self.waiting.pop() else {
-            return;
-        };
-        self.last = self.last.max(event.time);
-        let pours = core::mem::take(&mut event.pours);
-        let now = event.time;
-        self.shards.apply(
-            self.program.specs(),
-            &pours,
-            &mut event,
-            now,
-            &mut self.overflows,
-        );
+        let (program, shards) = (self.program, &self.shards);
+        let overflows = &mut self.overflows;
+        let applied = self.window.next(|event: &mut Event| {
+            let pours = core::mem::take(&mut event.pours);
+            let now = event.time;
+            shards.apply(program.specs(), &pours, event, now, overflows);
+            // Its room is used again.
+            event.pours = pours;
+            now
+        });
+        if let Some(time) = applied {
+            self.last = self.last.max(time);
+        }
         self.sound(sink);
     }
 
     fn finish(mut self, sink: &mut impl FnMut(Overflow)) -> Summary {
-        while !self.waiting.is_empty() {
+        while self.window.len() > 0 {
             self.apply_next(sink);
         }
         self.shards.advance(self.last, &mut self.overflows);

@@ -92,6 +92,16 @@ fn pack(bytes: &mut Vec<u8>) -> Pairs {
 }
 
 impl Kept {
+    /// One that holds nothing.
+    pub(crate) fn empty(time: Timestamp) -> Self {
+        Self {
+            time,
+            meta: Pairs::default(),
+            parsed: Pairs::default(),
+            enriched: Pairs::default(),
+        }
+    }
+
     /// When the event happened.
     #[must_use]
     pub fn time(&self) -> Timestamp {

@@ -7,7 +7,7 @@ use vocab::Cidr;
 
 use super::enrich::Method;
 use super::node::{GrokStep, Input, Node, StashStep, Static, StaticValue, Target, Whitelist};
-use super::{Stages, Stashes, apply_on};
+use super::{Gates, Stages, Stashes, apply_on};
 use crate::event::{EventSchema, Slots, Space, slot};
 use crate::grok::Library;
 use crate::rules::{self, Fault, GrokSource, ParserDoc, StaticTarget, Text};
@@ -63,6 +63,10 @@ impl<'c> Compiler<'c> {
             }
         }
         stages.groks = self.groks;
+        let nodes = stages.stages.iter().enumerate();
+        stages.gates = nodes
+            .map(|(at, (_, nodes))| Gates::new(at, nodes))
+            .collect();
         stages
     }
 

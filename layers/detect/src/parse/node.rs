@@ -7,6 +7,7 @@ use regex::bytes::CaptureLocations;
 use vocab::{Cidr, Timestamp};
 
 use super::enrich::{self, Method};
+use super::gates::{Gates, Passes};
 use crate::event::slot;
 use crate::explain::{Change, Trace};
 use crate::gotime::Dates;
@@ -79,17 +80,20 @@ pub(crate) enum StaticValue {
     Expression(Expr),
 }
 
-/// Captures of every grok of a program, made when first used.
+/// Captures of every grok of a program, made when first used; and which nodes gates let
+/// through.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
     rooms: Vec<Option<CaptureLocations>>,
+    passes: Vec<Passes>,
 }
 
 impl Rooms {
-    pub(crate) fn new(count: usize) -> Self {
-        let mut rooms = Vec::new();
-        rooms.resize_with(count, || None);
-        Self { rooms }
+    pub(crate) fn new(groks: usize, stages: usize) -> Self {
+        let (mut rooms, mut passes) = (Vec::new(), Vec::new());
+        rooms.resize_with(groks, || None);
+        passes.resize_with(stages, Passes::default);
+        Self { rooms, passes }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -117,6 +121,30 @@ impl Run<'_> {
         if let Some(trace) = &mut self.trace {
             trace.stage(stage);
         }
+    }
+
+    /// Whether somebody wants to hear of every node, taken or not.
+    fn is_watched(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    /// The first node at or after `from` that may take the event, with its number. What a
+    /// node before it changed is seen.
+    pub(crate) fn next_node<'n>(
+        &mut self,
+        gates: Option<&Gates>,
+        nodes: &'n [Node],
+        from: usize,
+    ) -> Option<(usize, &'n Node)> {
+        let gates = gates.filter(|_| !self.is_watched());
+        let number = match gates {
+            Some(gates) => match self.rooms.passes.get_mut(gates.stage) {
+                Some(passes) => gates.next(&self.env, passes, from)?,
+                None => from,
+            },
+            None => from,
+        };
+        Some((number, nodes.get(number)?))
     }
 
     /// Runs a leading node and notes it for `explain`.
@@ -238,6 +266,9 @@ impl Run<'_> {
     }
 
     fn stash(&mut self, step: &StashStep) {
+        if self.env.event.must_wait() {
+            return;
+        }
         let mut key = Vec::new();
         let mut value = Vec::new();
         let done = evaluate(&step.key, &mut self.env, &mut key)

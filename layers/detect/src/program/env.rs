@@ -71,7 +71,7 @@ impl Memo {
     const LONGEST: usize = 512;
 
     /// The place of a text in a memo, for what has number `search`.
-    pub(super) fn place(search: u32, text: &[u8]) -> usize {
+    pub(crate) fn place(search: u32, text: &[u8]) -> usize {
         // Not seeded: a collision costs one more search, nothing else.
         let mut hash = u64::from(search).wrapping_add(text.len() as u64) ^ 0x9e37_79b9_7f4a_7c15;
         let (words, rest) = text.as_chunks::<8>();
@@ -183,6 +183,9 @@ impl Env for EventEnv<'_> {
                 ))
             }
             Question::Stash { cache, key } => {
+                if self.event.must_wait() {
+                    return Err(Unanswered::Unavailable);
+                }
                 let Ok(stashes) = self.ground.stashes.lock() else {
                     return Err(Unanswered::Unavailable);
                 };
@@ -212,7 +215,9 @@ impl Env for EventEnv<'_> {
                 value,
                 ttl,
             } => {
-                if let Ok(mut stashes) = self.ground.stashes.lock() {
+                if !self.event.must_wait()
+                    && let Ok(mut stashes) = self.ground.stashes.lock()
+                {
                     stashes.put(cache, key, value, ttl, self.now);
                 }
             }

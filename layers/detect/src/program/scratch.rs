@@ -75,6 +75,13 @@ impl Scratch {
         self.counted
     }
 
+    /// Whether others look at lines of the same log at the same time. Then a line that
+    /// leaves something for later ones, or asks for it, is deferred
+    /// ([`Occurring::is_deferred`]).
+    pub(crate) fn defer(&mut self, defers: bool) {
+        self.event.defers = defers;
+    }
+
     pub(crate) fn begin(&mut self, slots: &Slots) {
         self.counted.events += 1;
         self.event.clear(slots);
@@ -160,6 +167,11 @@ pub struct Occurring<'s> {
 }
 
 impl Occurring<'_> {
+    /// Whether the line must be looked at again, when all before it were.
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.parts.event.deferred.get()
+    }
+
     /// The event's value of a slot.
     #[must_use]
     pub fn text(&self, slot: expr::SlotId) -> &[u8] {

@@ -51,6 +51,7 @@ fn scenarios_that_cannot_hold_are_not_asked() {
             denies: None,
             harmless: true,
             searches: None,
+            reads: None,
             inner: Inner::One,
         }]
     });
