@@ -56,9 +56,15 @@ fn slow_at_most(spec: &mut BucketSpec) {
 fn sources(spec: &BucketSpec, bucket: &Bucket, mode: Mode) -> Vec<Source> {
     let mut found: Vec<Source> = Vec::new();
     for held in &bucket.queue {
-        if let Some(source) = source(&spec.scope, held)
-            && !found.iter().any(|known| known.value == source.value)
-        {
+        let Some(mut source) = source(&spec.scope, held) else {
+            continue;
+        };
+        if mode == Mode::Replay && spec.scope == ScopeRule::Ip {
+            // Nobody is barred for it, so it stands as the log has it, as in CrowdSec. On
+            // live traffic `::ffff:192.0.2.1` is 192.0.2.1.
+            source.value = text(held.kept.meta().value(b"source_ip"));
+        }
+        if !found.iter().any(|known| known.value == source.value) {
             found.push(source);
         }
     }

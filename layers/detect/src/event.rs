@@ -253,6 +253,12 @@ impl Event {
         self.forget_maps();
     }
 
+    /// What lies under `evt.Unmarshaled`, if anything was unmarshaled.
+    #[must_use]
+    pub fn unmarshaled(&self) -> Option<&Fields> {
+        self.unmarshaled.as_ref()
+    }
+
     /// Every name and value of a space, as a map.
     pub(crate) fn map(&self, slots: &Slots, space: Space) -> &Fields {
         static EMPTY: Fields = Fields::new(Missing::Empty);

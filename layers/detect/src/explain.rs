@@ -1,7 +1,8 @@
 //! How a line travels: what each parser set, what each scenario said.
 //!
-//! For: `ringwall explain`. The trace is written by the very code that runs live,
-//! which looks for one on its way. Assumes: one line at a time, so cost is no matter.
+//! For: `ringwall explain`, and for whoever keeps what parsers made of a line
+//! (`ringwall hubtest`). What is told is told by the very code that runs live, which
+//! looks for a [`Witness`] on its way. Assumes: one line at a time, so cost is no matter.
 
 use core::fmt;
 
@@ -15,6 +16,21 @@ use crate::event::{Event, Slots, Space};
 pub use buckets::{Became, BucketTrace, pour};
 pub use definition::Definition;
 pub(crate) use fields::named_in;
+
+/// Looks on while a line travels through the parsers.
+pub trait Witness: fmt::Debug {
+    /// The line enters a stage.
+    fn stage(&mut self, name: &str);
+
+    /// A leading node is about to run.
+    fn before(&mut self, event: &Event, slots: &Slots);
+
+    /// It ran; `ok` says whether it took the event.
+    fn after(&mut self, node: &str, ok: bool, event: &Event, slots: &Slots);
+
+    /// An expression failed.
+    fn error(&mut self, error: &expr::EvalError);
+}
 
 /// A field that a parser set.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -125,27 +141,34 @@ pub struct Trace {
     pub scenarios: Vec<ScenarioTrace>,
     /// Expressions of parsers that failed.
     pub errors: Vec<String>,
+    /// The event before the node that runs.
+    before: Vec<Change>,
 }
 
-impl Trace {
-    pub(crate) fn stage(&mut self, name: &str) {
+impl Witness for Trace {
+    fn stage(&mut self, name: &str) {
         self.stages.push(StageTrace {
             name: name.to_owned(),
             nodes: Vec::new(),
         });
     }
 
-    pub(crate) fn node(&mut self, name: &str, ok: bool, changes: Vec<Change>) {
+    fn before(&mut self, event: &Event, slots: &Slots) {
+        self.before = Change::snapshot(event, slots);
+    }
+
+    fn after(&mut self, node: &str, ok: bool, event: &Event, slots: &Slots) {
+        let changes = Change::since(&self.before, event, slots);
         if let Some(stage) = self.stages.last_mut() {
             stage.nodes.push(NodeTrace {
-                name: name.to_owned(),
+                name: node.to_owned(),
                 ok,
                 changes,
             });
         }
     }
 
-    pub(crate) fn error(&mut self, error: &expr::EvalError) {
+    fn error(&mut self, error: &expr::EvalError) {
         self.errors.push(error.to_string());
     }
 }

@@ -98,7 +98,9 @@ impl Dates {
 }
 
 fn unix_seconds(text: &[u8]) -> Option<Date> {
-    let seconds: i64 = core::str::from_utf8(text).ok()?.parse().ok()?;
+    // What stands behind a point is cut, not rounded.
+    let whole = text.split(|byte| *byte == b'.').next()?;
+    let seconds: i64 = core::str::from_utf8(whole).ok()?.parse().ok()?;
     (seconds > 0).then(|| Date {
         time: Timestamp::from_unix_seconds(seconds),
         offset: 0,

@@ -9,6 +9,7 @@
 //! [`MAX_EXPANDED`]. On failure: [`GrokError`], at compile time only.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use expr::go_regex;
 use regex::bytes::{CaptureLocations, Regex};
@@ -35,13 +36,48 @@ pub enum GrokError {
     Regex(#[from] go_regex::RegexError),
 }
 
+/// How many groks are shared at most; the hub has 300.
+const MAX_SHARED: usize = 4_096;
+
+/// Groks compiled once and used by several programs: compiling is what costs most when
+/// many small programs are built of the same rules.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// By expansion and fields.
+    groks: Mutex<HashMap<String, Grok>>,
+}
+
+impl Shared {
+    fn find(&self, key: &str) -> Option<Grok> {
+        let groks = self.groks.lock().unwrap_or_else(PoisonError::into_inner);
+        groks.get(key).cloned()
+    }
+
+    fn put(&self, key: String, grok: &Grok) {
+        let mut groks = self.groks.lock().unwrap_or_else(PoisonError::into_inner);
+        if groks.len() < MAX_SHARED {
+            groks.insert(key, grok.clone());
+        }
+    }
+}
+
 /// Named patterns; one namespace for all rule files of a phase.
 #[derive(Clone, Debug, Default)]
 pub struct Library {
     patterns: HashMap<String, String>,
+    shared: Option<Arc<Shared>>,
 }
 
 impl Library {
+    /// An empty library that looks for compiled groks in `shared` first.
+    #[must_use]
+    pub fn sharing(shared: Option<&Arc<Shared>>) -> Self {
+        Self {
+            patterns: HashMap::new(),
+            shared: shared.cloned(),
+        }
+    }
+
     /// Adds a pattern; whether the name was new. The first definition stays.
     pub fn add(&mut self, name: &str, pattern: &str) -> bool {
         let fresh = !self.patterns.contains_key(name);
@@ -69,8 +105,16 @@ impl Library {
             hidden: Vec::new(),
         };
         expansion.expand(pattern, 0)?;
-        let regex = go_regex::compile(expansion.text.as_bytes())?;
-        Ok(Grok::new(regex, &expansion.fields))
+        let Some(shared) = &self.shared else {
+            return expansion.compile();
+        };
+        let key = expansion.key();
+        if let Some(known) = shared.find(&key) {
+            return Ok(known);
+        }
+        let grok = expansion.compile()?;
+        shared.put(key, &grok);
+        Ok(grok)
     }
 
     /// Compiles a pattern of the library.
@@ -229,6 +273,20 @@ impl Expansion<'_> {
             rest = found.after;
         }
         self.push(rest)
+    }
+
+    fn compile(&self) -> Result<Grok, GrokError> {
+        let regex = go_regex::compile(self.text.as_bytes())?;
+        Ok(Grok::new(regex, &self.fields))
+    }
+
+    /// What a compiled grok depends on, and nothing else.
+    fn key(&self) -> String {
+        let mut key = self.text.clone();
+        for (field, group) in &self.fields {
+            key.extend(["\0", field, "\0", group]);
+        }
+        key
     }
 
     fn push(&mut self, text: &str) -> Result<(), GrokError> {

@@ -47,23 +47,30 @@ pub enum Parsed {
 impl Stages {
     /// Runs every stage over the event of `run`.
     pub(crate) fn run(&self, run: &mut Run<'_>) -> Parsed {
-        let last = self.stages.len().saturating_sub(1);
+        run.last = self.stages.len().saturating_sub(1);
+        run.stage = 0;
         for (at, (stage, nodes)) in self.stages.iter().enumerate() {
+            if run.stage > at {
+                // A node and a child of it both moved the event.
+                continue;
+            }
+            if run.stage < at {
+                return Parsed::Dropped;
+            }
             run.enter(stage);
             let mut taken = false;
-            let mut moved = false;
             let gates = self.gates.get(at);
             let mut next = 0;
             while let Some((number, node)) = run.next_node(gates, nodes, next) {
                 next = number + 1;
                 let ok = run.top(node);
                 taken |= ok;
-                if ok && node.next_stage && at != last {
-                    moved = true;
+                // A child's move counts as well, even where its parent did not succeed.
+                if run.stage != at || (ok && node.next_stage) {
                     break;
                 }
             }
-            if !taken || (at != last && !moved) {
+            if !taken {
                 return Parsed::Dropped;
             }
         }

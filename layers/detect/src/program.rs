@@ -19,9 +19,9 @@ use vocab::{HttpEvent, Refusal, Timestamp};
 pub use http::DIFFERENCES;
 pub use scratch::{Counted, Occurring, Scratch, Seen};
 
-use crate::bucket::{BucketSpec, Owner, Pour};
+use crate::bucket::{BucketKind, BucketSpec, Owner, Pour};
 use crate::event::{Slots, Space, slot};
-use crate::explain::{Definition, ScenarioTrace, Trace};
+use crate::explain::{Definition, ScenarioTrace, Trace, Witness};
 use crate::gotime::Dates;
 use crate::parse::{Parsed, Run, Stages};
 use env::{EventEnv, Ground};
@@ -278,7 +278,19 @@ impl Program {
 
     /// Looks at a log line.
     pub fn line<'s>(&'s self, line: &Line<'_>, scratch: &'s mut Scratch) -> Seen<'s> {
-        self.take_line(line, scratch, None)
+        let parsed = self.parse(line, scratch, None);
+        self.judge(line, parsed, scratch, None)
+    }
+
+    /// The same, while a witness looks on at the parsers.
+    pub fn witnessed<'s>(
+        &'s self,
+        line: &Line<'_>,
+        scratch: &'s mut Scratch,
+        witness: &mut dyn Witness,
+    ) -> Seen<'s> {
+        let parsed = self.parse(line, scratch, Some(witness));
+        self.judge(line, parsed, scratch, None)
     }
 
     /// The same, writing down how it travels.
@@ -288,15 +300,17 @@ impl Program {
         scratch: &'s mut Scratch,
         trace: &mut Trace,
     ) -> Seen<'s> {
-        self.take_line(line, scratch, Some(trace))
+        let parsed = self.parse(line, scratch, Some(&mut *trace));
+        self.judge(line, parsed, scratch, Some(trace))
     }
 
-    fn take_line<'s>(
-        &'s self,
+    /// Makes an event of a line.
+    fn parse(
+        &self,
         line: &Line<'_>,
-        scratch: &'s mut Scratch,
-        mut trace: Option<&mut Trace>,
-    ) -> Seen<'s> {
+        scratch: &mut Scratch,
+        witness: Option<&mut dyn Witness>,
+    ) -> Parsed {
         scratch.begin(&self.ground.slots);
         scratch.event.time = line.received;
         scratch.event.set(slot::LINE_RAW, line.text);
@@ -310,23 +324,6 @@ impl Program {
                 value.as_bytes(),
             );
         }
-        let parsed = self.parse(line, scratch, trace.as_deref_mut());
-        match parsed {
-            Parsed::Event => self.pour(scratch, line.received, trace),
-            Parsed::Whitelisted | Parsed::Dropped => {
-                if let Some(trace) = trace {
-                    let why = match parsed {
-                        Parsed::Whitelisted => "a whitelist exempts it",
-                        _ => "no parser of a stage took it",
-                    };
-                    why.clone_into(&mut trace.stopped);
-                }
-            }
-        }
-        scratch.seen(self, parsed)
-    }
-
-    fn parse(&self, line: &Line<'_>, scratch: &mut Scratch, trace: Option<&mut Trace>) -> Parsed {
         scratch.fit(&self.stages);
         let mut run = Run {
             env: EventEnv {
@@ -337,8 +334,13 @@ impl Program {
             },
             rooms: &mut scratch.rooms,
             dates: &self.dates,
+            stage: 0,
+            last: 0,
             errors: &mut scratch.counted.errors,
-            trace,
+            witness: match witness {
+                Some(witness) => Some(witness),
+                None => None,
+            },
             text: &mut scratch.text,
             date: None,
         };
@@ -347,6 +349,35 @@ impl Program {
             scratch.event.time = date;
         }
         parsed
+    }
+
+    /// Gives an event to the scenarios.
+    fn judge<'s>(
+        &'s self,
+        line: &Line<'_>,
+        parsed: Parsed,
+        scratch: &'s mut Scratch,
+        trace: Option<&mut Trace>,
+    ) -> Seen<'s> {
+        match (parsed, trace) {
+            (Parsed::Event, trace) => {
+                self.pour(scratch, line.received, trace);
+                if line.replay && !scratch.event.has(slot::ENRICHED_MARSHALED_TIME) {
+                    // Nobody knows when it happened, so it cannot be counted with others.
+                    let spec = |pour: &Pour| self.specs.get(pour.scenario.0 as usize);
+                    let alone = |spec: &BucketSpec| matches!(spec.kind, BucketKind::Trigger);
+                    scratch.pours.retain(|pour| spec(pour).is_some_and(alone));
+                }
+            }
+            (_, None) => {}
+            (Parsed::Whitelisted, Some(trace)) => {
+                "a whitelist exempts it".clone_into(&mut trace.stopped);
+            }
+            (Parsed::Dropped, Some(trace)) => {
+                "no parser of a stage took it".clone_into(&mut trace.stopped);
+            }
+        }
+        scratch.seen(self, parsed)
     }
 
     /// Whether a whitelist of the last stage exempts a live event.
@@ -365,8 +396,10 @@ impl Program {
                 },
                 rooms: &mut scratch.rooms,
                 dates: &self.dates,
+                stage: 0,
+                last: 0,
                 errors: &mut scratch.counted.errors,
-                trace: None,
+                witness: None,
                 text: &mut scratch.text,
                 date: None,
             };
@@ -401,8 +434,9 @@ impl Program {
             let mut values = Values::default();
             if let Ok(true) = held {
                 let pour;
-                (pour, values) = scenario.pour(
-                    at,
+                let twin = self.scenarios.get(scenario.pours_as).unwrap_or(scenario);
+                (pour, values) = twin.pour(
+                    scenario.pours_as,
                     &mut env,
                     &mut Pouring {
                         group: scratch.group.as_deref(),

@@ -82,6 +82,8 @@ pub struct Options {
     pub now: Timestamp,
     /// How much the buckets may hold; one shard is used.
     pub limits: Limits,
+    /// Over how many lines out of order is put right; 0 takes them as they come.
+    pub window: usize,
 }
 
 impl Options {
@@ -92,6 +94,7 @@ impl Options {
             threads: 1,
             now,
             limits: Limits::default(),
+            window: WINDOW,
         }
     }
 }
@@ -171,7 +174,7 @@ fn run(
     let alone = threads == 1;
     let reader = || Reader::new(program, origins, options.now, alone);
     let crew = Crew::new(threads);
-    let mut engine = Engine::new(program, options.limits, reader());
+    let mut engine = Engine::new(program, options, reader());
     thread::scope(|scope| {
         // Whatever ends this block, the others end, too.
         let _end = crew.end();
@@ -201,6 +204,8 @@ struct Engine<'p> {
     program: &'p Program,
     shards: Shards,
     window: Window,
+    /// How many events wait at most.
+    most: usize,
     last: Timestamp,
     overflows: Vec<Overflow>,
     summary: Summary,
@@ -210,16 +215,17 @@ struct Engine<'p> {
 }
 
 impl<'p> Engine<'p> {
-    fn new(program: &'p Program, limits: Limits, mut reader: Reader<'p>) -> Self {
+    fn new(program: &'p Program, options: &Options, mut reader: Reader<'p>) -> Self {
         let limits = Limits {
             shards: 1,
-            ..limits
+            ..options.limits
         };
         reader.in_order();
         Self {
             program,
             shards: Shards::new(program.specs(), limits, Mode::Replay),
             window: Window::default(),
+            most: options.window,
             last: Timestamp::from_unix_nanos(i64::MIN),
             overflows: Vec::new(),
             summary: Summary::default(),
@@ -254,7 +260,7 @@ impl<'p> Engine<'p> {
 
     fn enqueue(&mut self, batch: &mut Batch, place: usize, sink: &mut impl FnMut(Overflow)) {
         batch.give(place, &mut self.window);
-        if self.window.len() > WINDOW {
+        if self.window.len() > self.most {
             self.apply_next(sink);
         }
     }

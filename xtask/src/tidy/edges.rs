@@ -13,6 +13,7 @@ const PURE: &[&str] = &[
     "layers/wire",
     "layers/gate",
     "layers/detect",
+    "layers/hubtest",
     "layers/respond",
     "layers/network",
     "layers/container",
@@ -39,6 +40,7 @@ const OUTSIDE: &[&str] = &[
 /// A rim and the cores of its own ring.
 const OWN_CORES: &[(&str, &[&str])] = &[
     ("layers/edge", &["layers/wire", "layers/gate"]),
+    ("layers/hubtest", &["layers/detect"]),
     ("layers/acquire", &["layers/detect"]),
     ("layers/lapi", &["layers/respond"]),
     ("services/dns", &["services/dnsfilter"]),
@@ -187,6 +189,7 @@ mod tests {
             ("app", "base/book"),
             ("layers/edge", "layers/wire"),
             ("layers/edge", "layers/gate"),
+            ("layers/hubtest", "layers/detect"),
             ("layers/edge", "base/supervise"),
             ("layers/gate", "base/book"),
             ("base/store", "base/book"),
@@ -199,6 +202,8 @@ mod tests {
         for (from, to) in [
             ("layers/edge", "layers/detect"),
             ("layers/detect", "layers/edge"),
+            ("layers/detect", "layers/hubtest"),
+            ("layers/hubtest", "layers/gate"),
             ("layers/gate", "layers/wire"),
             ("layers/respond", "layers/detect"),
             ("layers/edge", "app"),

@@ -9,7 +9,7 @@ use vocab::{Cidr, Timestamp};
 use super::enrich::{self, Method};
 use super::gates::{Gates, Passes};
 use crate::event::slot;
-use crate::explain::{Change, Trace};
+use crate::explain::Witness;
 use crate::gotime::Dates;
 use crate::grok::Grok;
 use crate::program::env::EventEnv;
@@ -107,9 +107,15 @@ pub(crate) struct Run<'r> {
     pub(crate) env: EventEnv<'r>,
     pub(crate) rooms: &'r mut Rooms,
     pub(crate) dates: &'r Dates,
+    /// The stage that the event is in: each node that succeeds with
+    /// `onsuccess: next_stage` moves it one further.
+    pub(crate) stage: usize,
+    /// The last stage, beyond which nothing moves.
+    pub(crate) last: usize,
     /// How many expressions failed.
     pub(crate) errors: &'r mut u64,
-    pub(crate) trace: Option<&'r mut Trace>,
+    /// Who looks on, if anybody does.
+    pub(crate) witness: Option<&'r mut dyn Witness>,
     /// The date that the line says, once a static has read it.
     pub(crate) date: Option<Timestamp>,
     /// The text a grok reads or a static writes, reused.
@@ -118,14 +124,14 @@ pub(crate) struct Run<'r> {
 
 impl Run<'_> {
     pub(crate) fn enter(&mut self, stage: &str) {
-        if let Some(trace) = &mut self.trace {
-            trace.stage(stage);
+        if let Some(witness) = &mut self.witness {
+            witness.stage(stage);
         }
     }
 
     /// Whether somebody wants to hear of every node, taken or not.
     fn is_watched(&self) -> bool {
-        self.trace.is_some()
+        self.witness.is_some()
     }
 
     /// The first node at or after `from` that may take the event, with its number. What a
@@ -147,16 +153,14 @@ impl Run<'_> {
         Some((number, nodes.get(number)?))
     }
 
-    /// Runs a leading node and notes it for `explain`.
+    /// Runs a leading node and tells whoever looks on.
     pub(crate) fn top(&mut self, node: &Node) -> bool {
-        if self.trace.is_none() {
-            return self.node(node);
+        if let Some(witness) = &mut self.witness {
+            witness.before(self.env.event, &self.env.ground.slots);
         }
-        let before = Change::snapshot(self.env.event, &self.env.ground.slots);
         let ok = self.node(node);
-        let changes = Change::since(&before, self.env.event, &self.env.ground.slots);
-        if let Some(trace) = &mut self.trace {
-            trace.node(&node.name, ok, changes);
+        if let Some(witness) = &mut self.witness {
+            witness.after(&node.name, ok, self.env.event, &self.env.ground.slots);
         }
         ok
     }
@@ -199,6 +203,9 @@ impl Run<'_> {
                 self.assign(assignment);
             }
         }
+        if state && node.next_stage {
+            self.stage = (self.stage + 1).min(self.last);
+        }
         state
     }
 
@@ -211,8 +218,8 @@ impl Run<'_> {
 
     fn failed(&mut self, error: &expr::EvalError) -> bool {
         *self.errors += 1;
-        if let Some(trace) = &mut self.trace {
-            trace.error(error);
+        if let Some(witness) = &mut self.witness {
+            witness.error(error);
         }
         false
     }

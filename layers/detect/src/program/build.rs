@@ -16,7 +16,7 @@ use crate::bucket::{Bayes, BayesCondition, BucketKind, BucketSpec, QueueTest, Sc
 use crate::data::{DataSet, Searches, Table};
 use crate::event::{Slots, slot};
 use crate::gotime::Dates;
-use crate::grok::Library;
+use crate::grok::{Library, Shared};
 use crate::parse::{Compiler, Stashes};
 use crate::rules::{DataKind, Fault, Prior, RuleSet, ScenarioDoc, ScenarioKind, Text};
 
@@ -32,11 +32,23 @@ impl Program {
     /// named in the faults; those of loading stay in [`RuleSet::faults`].
     #[must_use]
     pub fn build(rules: &RuleSet, data: &DataSet, options: &Options) -> (Self, Vec<Fault>) {
+        Self::build_sharing(rules, data, options, None)
+    }
+
+    /// The same, for whoever builds many programs: groks are taken from `shared`, and
+    /// those that are not there yet are put there.
+    #[must_use]
+    pub fn build_sharing(
+        rules: &RuleSet,
+        data: &DataSet,
+        options: &Options,
+        shared: Option<&Arc<Shared>>,
+    ) -> (Self, Vec<Fault>) {
         let data = data.clone();
         let mut faults = Vec::new();
         let mut slots = Slots::default();
         let mut stashes = Stashes::default();
-        let mut library = Library::default();
+        let mut library = Library::sharing(shared);
         for (name, pattern) in &rules.patterns {
             library.add(name, pattern);
         }
@@ -50,8 +62,9 @@ impl Program {
         let mut keeps = Keeps::default();
         let mut numbers = Numbers::default();
         for document in &rules.scenarios {
-            if let Ok((scenario, tests)) = scenario(&mut compiler, document, &mut numbers) {
+            if let Ok((mut scenario, tests)) = scenario(&mut compiler, document, &mut numbers) {
                 keeps.read_by(document);
+                scenario.pours_as = twin(&scenarios, &scenario);
                 scenarios.push(scenario);
                 waiting.push((document, tests));
             }
@@ -166,6 +179,14 @@ fn ground(
     }
 }
 
+/// The place of the first scenario with this one's name and filter, else its own.
+fn twin(known: &[Scenario], scenario: &Scenario) -> usize {
+    let same = |one: &Scenario| {
+        one.name == scenario.name && one.filter.source() == scenario.filter.source()
+    };
+    known.iter().position(same).unwrap_or(known.len())
+}
+
 /// Compiles a scenario; `Err` when it cannot run, the fault is noted.
 fn scenario(
     compiler: &mut Compiler<'_>,
@@ -192,6 +213,7 @@ fn scenario(
             Some(scope) => compiler.optional(scope.expression.as_ref(), Type::Any)?,
             None => None,
         },
+        pours_as: 0,
     };
     let mut priors = Vec::new();
     for prior in &document.bayesian_conditions {

@@ -19,6 +19,10 @@ pub(crate) struct Scenario {
     pub(crate) distinct: Option<Key>,
     pub(crate) cancel: Option<Expr>,
     pub(crate) scope: Option<Expr>,
+    /// Whose buckets it pours into: its own place, or that of an earlier scenario with the
+    /// same name and the same filter. Such scenarios share buckets, as in CrowdSec, and an
+    /// event counts there once for each of them.
+    pub(crate) pours_as: usize,
 }
 
 /// An expression that yields a text.

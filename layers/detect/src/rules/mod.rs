@@ -9,7 +9,7 @@
 pub mod disk;
 mod doc;
 mod load;
-pub(crate) mod yaml;
+pub mod yaml;
 
 pub use doc::{
     DataFile, DataKind, Grok, GrokSource, Node, ParserDoc, Phase, Prior, ScenarioDoc, ScenarioKind,

@@ -13,35 +13,48 @@ const KEYS: usize = 2_000;
 
 /// A value and the line it starts on.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Yaml {
-    pub(crate) line: u32,
-    pub(crate) value: Value,
+pub struct Yaml {
+    /// The line, from 1.
+    pub line: u32,
+    /// What stands there.
+    pub value: Value,
 }
 
+/// What YAML is made of.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Value {
-    /// A scalar; `plain` when it was written without quotes, and so may be a
-    /// number, a boolean or null.
+pub enum Value {
+    /// A scalar.
     Scalar {
+        /// Its text, without quotes.
         text: String,
+        /// Whether it was written without quotes, and so may be a number, a boolean or
+        /// null.
         plain: bool,
     },
+    /// A sequence.
     Seq(Vec<Yaml>),
+    /// A mapping; no key stands in it twice.
     Map(Vec<(Key, Yaml)>),
 }
 
+/// A key of a mapping.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Key {
-    pub(crate) line: u32,
-    pub(crate) name: String,
+pub struct Key {
+    /// The line it stands on, from 1.
+    pub line: u32,
+    /// Its text.
+    pub name: String,
 }
 
 /// Why a file could not be read, and where.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Broken {
-    pub(crate) line: u32,
-    pub(crate) what: String,
-    pub(crate) help: &'static str,
+pub struct Broken {
+    /// The line, from 1; 0 when the whole file is meant.
+    pub line: u32,
+    /// What is wrong, a clause without a full stop.
+    pub what: String,
+    /// What to do about it, a sentence; may be empty.
+    pub help: &'static str,
 }
 
 impl Broken {
@@ -55,14 +68,20 @@ impl Broken {
 }
 
 impl Yaml {
-    pub(crate) fn is_null(&self) -> bool {
+    /// Whether it is YAML's null, or nothing at all.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true }
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 }
 
-/// Reads every document of `text`; empty documents are left out.
-pub(crate) fn documents(bytes: &[u8], bounds: &Bounds) -> Result<Vec<Yaml>, Broken> {
+/// Reads every document of `bytes`; empty documents are left out.
+///
+/// # Errors
+/// [`Broken`] at the first fault: no YAML, not UTF-8, beyond the bounds, or one of the
+/// things that are refused here.
+pub fn documents(bytes: &[u8], bounds: &Bounds) -> Result<Vec<Yaml>, Broken> {
     if bytes.len() > bounds.file_bytes {
         let what = format!(
             "the file has {} bytes, {} are allowed",

@@ -4,6 +4,7 @@
 mod broken;
 #[cfg(test)]
 mod explained;
+#[cfg(test)]
 mod hub;
 #[cfg(test)]
 mod listed;
@@ -13,6 +14,8 @@ mod own_rules;
 mod replayed;
 #[cfg(test)]
 mod shared;
+#[cfg(test)]
+mod stages;
 #[cfg(test)]
 mod travel;
 #[cfg(test)]
