@@ -181,6 +181,7 @@ mod tests {
                 scope: Scope::Ip,
                 value: source.to_owned(),
                 ip: source.parse().ok(),
+                whereabouts: None,
             },
             events_count: 1,
             start_at: Timestamp::from_unix_nanos(at),
@@ -190,6 +191,7 @@ mod tests {
             simulated: false,
             labels: Vec::new(),
             context: Vec::new(),
+            exempt: None,
         }
     }
 

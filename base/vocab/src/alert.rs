@@ -15,6 +15,26 @@ pub struct Source {
     pub value: String,
     /// The address the events came from, where there is one.
     pub ip: Option<IpAddr>,
+    /// What address databases say of that address, where they were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whereabouts: Option<Box<Whereabouts>>,
+}
+
+/// What address databases say of an address. What they don't know is empty.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Whereabouts {
+    /// The range it was given out with, such as `192.0.2.0/24`.
+    pub range: String,
+    /// The autonomous system's number, in decimal.
+    pub as_number: String,
+    /// The autonomous system's organisation.
+    pub as_name: String,
+    /// The country's two letters.
+    pub country: String,
+    /// Degrees north, in decimal.
+    pub latitude: String,
+    /// Degrees east, in decimal.
+    pub longitude: String,
 }
 
 /// One event that led to an alert: its meta fields, sorted by key.
@@ -62,6 +82,9 @@ pub struct Alert {
     pub labels: Vec<(String, String)>,
     /// Context that was attached: key and values, sorted by key.
     pub context: Vec<(String, Vec<String>)>,
+    /// Why nothing is done about it, when a rule exempts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exempt: Option<String>,
 }
 
 impl Alert {

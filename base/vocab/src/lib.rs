@@ -21,7 +21,7 @@ pub mod posture;
 pub mod signal;
 pub mod time;
 
-pub use alert::{Alert, Evidence, Source};
+pub use alert::{Alert, Evidence, Source, Whereabouts};
 pub use decision::{Decision, DecisionId, Kind, Origin, Scope};
 pub use net::{Cidr, ClientAddr, PeerAddr, UpstreamAddr};
 pub use posture::{Basis, Control, Finding, Ring, State};

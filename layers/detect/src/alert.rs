@@ -7,11 +7,14 @@
 
 use core::fmt;
 use core::net::IpAddr;
+use std::collections::HashSet;
 
 use vocab::time::Span;
-use vocab::{Alert, Cidr, ClientAddr, Scope, Source, Timestamp};
+use vocab::{Alert, Cidr, ClientAddr, Scope, Source, Timestamp, Whereabouts};
 
-use crate::bucket::{Bucket, BucketSpec, Held, ScenarioId, ScopeRule, is_foreign, text};
+use crate::bucket::{
+    Bucket, BucketSpec, Held, MAX_KEPT, Pairs, ScenarioId, ScopeRule, is_foreign, text,
+};
 use crate::overflow::Overflow;
 use crate::shard::{Mode, Realm};
 
@@ -42,6 +45,14 @@ pub(crate) fn assemble(
         stop_at: stop,
         whitelisted: None,
         context: Vec::new(),
+        depth: bucket
+            .queue
+            .iter()
+            .filter_map(|held| held.kept.about())
+            .map(|about| about.depth + 1)
+            .max()
+            .unwrap_or(0),
+        foreign: is_foreign(group),
     })
 }
 
@@ -55,17 +66,30 @@ fn slow_at_most(spec: &mut BucketSpec) {
 
 fn sources(spec: &BucketSpec, bucket: &Bucket, mode: Mode) -> Vec<Source> {
     let mut found: Vec<Source> = Vec::new();
-    for held in &bucket.queue {
-        let Some(mut source) = source(&spec.scope, held) else {
-            continue;
-        };
-        if mode == Mode::Replay && spec.scope == ScopeRule::Ip {
-            // Nobody is barred for it, so it stands as the log has it, as in CrowdSec. On
-            // live traffic `::ffff:192.0.2.1` is 192.0.2.1.
-            source.value = text(held.kept.meta().value(b"source_ip"));
-        }
-        if !found.iter().any(|known| known.value == source.value) {
+    let mut known: HashSet<String> = HashSet::new();
+    let mut add = |source: Source| {
+        if found.len() < MAX_KEPT && known.insert(source.value.clone()) {
             found.push(source);
+        }
+    };
+    for held in &bucket.queue {
+        match held.kept.about() {
+            Some(about) => about
+                .sources
+                .iter()
+                .filter_map(|source| inherited(&spec.scope, source, held))
+                .for_each(&mut add),
+            None => {
+                let Some(mut source) = source(&spec.scope, held) else {
+                    continue;
+                };
+                if mode == Mode::Replay && spec.scope == ScopeRule::Ip {
+                    // Nobody is barred for it, so it stands as the log has it, as in
+                    // CrowdSec. On live traffic `::ffff:192.0.2.1` is 192.0.2.1.
+                    source.value = text(held.kept.meta().value(b"source_ip"));
+                }
+                add(source);
+            }
         }
     }
     if mode == Mode::Live
@@ -74,6 +98,31 @@ fn sources(spec: &BucketSpec, bucket: &Bucket, mode: Mode) -> Vec<Source> {
         return vec![subscriber];
     }
     found
+}
+
+/// A source of an overflow that was poured, as a scenario's scope wants it: as it is, or
+/// an address as the range it is known to lie in.
+fn inherited(rule: &ScopeRule, source: &Source, held: &Held) -> Option<Source> {
+    let wanted = match rule {
+        ScopeRule::Ip => &Scope::Ip,
+        ScopeRule::Range => &Scope::Range,
+        ScopeRule::Expression(scope) => scope,
+    };
+    if *wanted == source.scope {
+        return Some(source.clone());
+    }
+    if *wanted != Scope::Range || source.scope != Scope::Ip {
+        return None;
+    }
+    let known = source.whereabouts.as_ref();
+    let value = match rule {
+        ScopeRule::Expression(_) => held.scope_value.as_deref()?,
+        _ => known?.range.as_str(),
+    };
+    Some(Source {
+        whereabouts: source.whereabouts.clone(),
+        ..range(value, source.ip)?
+    })
 }
 
 /// Several IPv6 addresses of one /64 are one subscriber, counted in one bucket
@@ -96,16 +145,43 @@ fn one_subscriber(sources: &[Source]) -> Option<Source> {
         scope: Scope::Range,
         value: Cidr::new(range, 64)?.to_string(),
         ip: first.ip,
+        whereabouts: None,
     })
 }
 
 fn source(rule: &ScopeRule, held: &Held) -> Option<Source> {
     let ip: Option<IpAddr> = address(held.kept.meta().value(b"source_ip"));
+    let found = bare(rule, held, ip)?;
+    let whereabouts = ip.and_then(|_| whereabouts(held.kept.meta())).map(Box::new);
+    Some(Source {
+        whereabouts,
+        ..found
+    })
+}
+
+/// What parsers wrote of where the address lies.
+fn whereabouts(meta: &Pairs) -> Option<Whereabouts> {
+    let value = |key: &[u8]| text(meta.value(key));
+    let range = value(b"SourceRange").parse::<Cidr>().ok();
+    let found = Whereabouts {
+        range: range.map_or_else(String::new, |range| {
+            format!("{}/{}", range.address(), range.prefix())
+        }),
+        as_number: value(b"ASNNumber"),
+        as_name: value(b"ASNOrg"),
+        country: value(b"IsoCode"),
+        ..Whereabouts::default()
+    };
+    (found != Whereabouts::default()).then_some(found)
+}
+
+fn bare(rule: &ScopeRule, held: &Held, ip: Option<IpAddr>) -> Option<Source> {
     match rule {
         ScopeRule::Ip => ip.map(|ip| Source {
             scope: Scope::Ip,
             value: ip.to_string(),
             ip: Some(ip),
+            whereabouts: None,
         }),
         ScopeRule::Range => range(&text(held.kept.meta().value(b"SourceRange")), ip),
         ScopeRule::Expression(Scope::Range) => range(held.scope_value.as_deref()?, ip),
@@ -115,6 +191,7 @@ fn source(rule: &ScopeRule, held: &Held) -> Option<Source> {
                 scope: Scope::Ip,
                 value: ip.to_string(),
                 ip: Some(ip),
+                whereabouts: None,
             })
         }
         ScopeRule::Expression(scope) => {
@@ -126,6 +203,7 @@ fn source(rule: &ScopeRule, held: &Held) -> Option<Source> {
                 scope: scope.clone(),
                 value: value.to_owned(),
                 ip,
+                whereabouts: None,
             })
         }
     }
@@ -137,6 +215,7 @@ fn range(value: &str, ip: Option<IpAddr>) -> Option<Source> {
         scope: Scope::Range,
         value: format!("{}/{}", range.address(), range.prefix()),
         ip,
+        whereabouts: None,
     })
 }
 
@@ -208,6 +287,7 @@ mod tests {
                 scope: Scope::Ip,
                 value: "192.0.2.1".to_owned(),
                 ip: None,
+                whereabouts: None,
             },
             events_count: 6,
             start_at: Timestamp::from_unix_seconds(0),
@@ -217,6 +297,7 @@ mod tests {
             simulated: false,
             labels: Vec::new(),
             context: Vec::new(),
+            exempt: None,
         }
     }
 

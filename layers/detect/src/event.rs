@@ -14,6 +14,8 @@ use core::cell::OnceCell;
 use expr::{Data, Fields, Missing, SlotId};
 use vocab::Timestamp;
 
+use crate::overflow::Shown;
+
 pub use schema::EventSchema;
 pub use slots::{Slots, Space, slot};
 
@@ -43,7 +45,7 @@ pub(crate) struct Extra {
 }
 
 /// An event under work; reused from one to the next.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Event {
     generation: u32,
     cells: Vec<Cell>,
@@ -53,6 +55,8 @@ pub struct Event {
     maps: [OnceCell<Fields>; Space::COUNT],
     maps_made: core::cell::Cell<bool>,
     pub(crate) unmarshaled: Option<Fields>,
+    /// The overflow that it is, as rules see it; `None` for what was observed.
+    pub(crate) overflow: Option<Box<Shown>>,
     /// When it happened, or was received where the log does not say.
     pub time: Timestamp,
     /// Whether a whitelist exempts it.
@@ -93,6 +97,7 @@ impl Event {
         self.extra.clear();
         self.forget_maps();
         self.unmarshaled = None;
+        self.overflow = None;
         self.whitelisted = false;
         self.deferred.set(false);
     }

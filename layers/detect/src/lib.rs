@@ -19,6 +19,7 @@
 //! | [`explain`] | how one line travelled |
 //! | [`bucket`] | what a scenario counts |
 //! | [`shard`] | where buckets live, bounded |
+//! | [`outside`] | what only the network or the book knows |
 //! | [`overflow`] | a full bucket as one value, until it becomes alerts |
 //! | [`alert`] | who an overflow is about; alerts as text |
 //! | [`replay`] | logs through all of it |
@@ -31,6 +32,7 @@ pub mod explain;
 pub mod geo;
 pub mod gotime;
 pub mod grok;
+pub mod outside;
 pub mod overflow;
 pub mod parse;
 pub mod program;

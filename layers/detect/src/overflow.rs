@@ -5,6 +5,10 @@
 //! its sources. Refuses: to decide anything about them. Assumes: a bucket's queue bounds
 //! both events and sources. On failure: an overflow without a source is never made.
 
+mod shown;
+
+pub(crate) use shown::{NONE, Part, Shown};
+
 use vocab::{Alert, Evidence, Source, Timestamp};
 
 use crate::bucket::{BucketSpec, Kept, ScenarioId};
@@ -38,6 +42,34 @@ pub struct Overflow {
     pub whitelisted: Option<String>,
     /// What contexts attach to its alerts: keys, sorted, and their values.
     pub context: Vec<(String, Vec<String>)>,
+    /// How many overflows led to this one by being poured again.
+    pub depth: u8,
+    /// Whether it counts what another site's page had browsers send.
+    pub(crate) foreign: bool,
+}
+
+/// What a bucket keeps of an overflow that was poured into it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct About {
+    /// Whom it was about.
+    pub sources: Box<[Source]>,
+    /// Its own depth.
+    pub depth: u8,
+}
+
+impl About {
+    /// How many bytes it occupies, about.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = |source: &Source| {
+            source.whereabouts.as_ref().map_or(0, |about| {
+                size_of_val(&**about) + about.range.len() + about.as_name.len()
+            }) + source.value.len()
+        };
+        let sources = self.sources.iter();
+        sources
+            .map(|source| size_of_val(source) + texts(source))
+            .sum()
+    }
 }
 
 impl Overflow {
@@ -57,6 +89,7 @@ impl Overflow {
             simulated: self.spec.simulated,
             labels: self.spec.labels.clone(),
             context: self.context.clone(),
+            exempt: self.whitelisted.clone(),
         })
     }
 

@@ -6,6 +6,7 @@
 //! compile is a [`Fault`](crate::rules::Fault) and is left out; an expression that fails at run time is
 //! counted and the event goes no further through the scenarios, as in CrowdSec.
 
+pub mod after;
 mod build;
 pub(crate) mod env;
 mod http;
@@ -14,6 +15,7 @@ mod scenario;
 mod scratch;
 mod sieve;
 
+use expr::SlotId;
 use vocab::{HttpEvent, Refusal, Timestamp};
 
 pub use http::DIFFERENCES;
@@ -24,6 +26,7 @@ use crate::event::{Slots, Space, slot};
 use crate::explain::{Definition, ScenarioTrace, Trace, Witness};
 use crate::gotime::Dates;
 use crate::parse::{Parsed, Run, Stages};
+use after::Context;
 use env::{EventEnv, Ground};
 use scenario::{Pouring, Scenario, Values};
 use sieve::{Ask, Chosen, Sieve};
@@ -58,6 +61,7 @@ pub struct Program {
     specs: Arc<[BucketSpec]>,
     /// The scenario that counts what others do not count because it is foreign.
     instead: Option<usize>,
+    contexts: Vec<Context>,
     dates: Dates,
     /// What buckets keep beside meta, because a bucket test reads it.
     keeps: Keeps,
@@ -81,10 +85,13 @@ impl Default for Options {
 }
 
 /// Which fields beside meta a bucket keeps.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Keeps {
     parsed: bool,
     enriched: bool,
+    /// Single ones that contexts read, by name.
+    parsed_slots: Vec<SlotId>,
+    enriched_slots: Vec<SlotId>,
 }
 
 impl Program {

@@ -25,8 +25,10 @@ use std::thread;
 
 use vocab::{Alert, Timestamp};
 
+use crate::bucket::Seed;
 use crate::overflow::Overflow;
-use crate::program::Program;
+use crate::program::after::Settled;
+use crate::program::{Program, Scratch};
 use crate::shard::{Counts, Limits, Mode, Shards};
 use batch::{Batch, Found, Reader};
 use crew::Crew;
@@ -110,6 +112,12 @@ pub struct Summary {
     pub whitelisted: u64,
     /// Lines that no parser took.
     pub dropped: u64,
+    /// Overflows that a postoverflow exempts.
+    pub exempt: u64,
+    /// Overflows that were cut off because too many led to them.
+    pub cut: u64,
+    /// Questions to the network or the book, which nobody answers in a replay.
+    pub unanswered: u64,
     /// What the buckets did.
     pub buckets: Counts,
 }
@@ -120,6 +128,7 @@ impl Summary {
         self.parsed += read.parsed;
         self.whitelisted += read.whitelisted;
         self.dropped += read.dropped;
+        self.unanswered += read.unanswered;
     }
 }
 
@@ -208,6 +217,8 @@ struct Engine<'p> {
     most: usize,
     last: Timestamp,
     overflows: Vec<Overflow>,
+    /// For what comes after the buckets.
+    scratch: Scratch,
     summary: Summary,
     /// Reads lines that must be read in their order.
     reader: Reader<'p>,
@@ -228,6 +239,7 @@ impl<'p> Engine<'p> {
             most: options.window,
             last: Timestamp::from_unix_nanos(i64::MIN),
             overflows: Vec::new(),
+            scratch: Scratch::new(program, Seed::new(0)),
             summary: Summary::default(),
             reader,
             alone: Batch::default(),
@@ -288,12 +300,25 @@ impl<'p> Engine<'p> {
         }
         self.shards.advance(self.last, &mut self.overflows);
         self.sound(sink);
+        let after = self.scratch.counted();
+        self.summary.exempt += after.exempt;
+        self.summary.cut += after.cut;
+        self.summary.unanswered += after.unanswered;
         self.summary.buckets = self.shards.counts();
         self.summary
     }
 
     /// Hands on what overflowed.
     fn sound(&mut self, sink: &mut impl FnMut(Overflow)) {
-        self.overflows.drain(..).for_each(sink);
+        for overflow in self.overflows.drain(..) {
+            let scratch = &mut self.scratch;
+            self.program
+                .settle(&self.shards, scratch, overflow, &[], &mut |settled| {
+                    // Nobody is asked in a replay, so that nothing waits.
+                    if let Settled::Done(overflow) = settled {
+                        sink(*overflow);
+                    }
+                });
+        }
     }
 }

@@ -28,6 +28,7 @@ fn alert(value: &str) -> Alert {
             scope,
             value: value.to_owned(),
             ip: value.parse().ok(),
+            whereabouts: None,
         },
         events_count: 11,
         start_at: at(0),
@@ -37,6 +38,7 @@ fn alert(value: &str) -> Alert {
         simulated: false,
         labels: vec![("behavior".to_owned(), "http:scan".to_owned())],
         context: Vec::new(),
+        exempt: None,
     }
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn alert(number: u64) -> Alert {
             scope: Scope::Ip,
             value: format!("203.0.113.{}", number % 200),
             ip: format!("203.0.113.{}", number % 200).parse().ok(),
+            whereabouts: None,
         },
         events_count: number,
         start_at: time(0),
@@ -66,6 +67,7 @@ pub(crate) fn alert(number: u64) -> Alert {
         simulated: false,
         labels: Vec::new(),
         context: Vec::new(),
+        exempt: None,
     }
 }
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use vocab::{Evidence, Timestamp};
 
+use crate::overflow::About;
+
 /// The longest value that is kept, in bytes (see [`Evidence`]).
 const MAX_VALUE: usize = 1024;
 /// The most bytes that one event may hold in a bucket.
@@ -20,6 +22,8 @@ pub struct Kept {
     meta: Pairs,
     parsed: Pairs,
     enriched: Pairs,
+    /// The overflow that the event is, where it is one.
+    about: Option<Arc<About>>,
 }
 
 /// Keys and values, packed.
@@ -32,6 +36,7 @@ pub struct Keeper {
     meta: Vec<u8>,
     parsed: Vec<u8>,
     enriched: Vec<u8>,
+    about: Option<Arc<About>>,
 }
 
 impl Keeper {
@@ -60,6 +65,12 @@ impl Keeper {
         self
     }
 
+    /// Says that the event is an overflow.
+    pub(crate) fn about(&mut self, about: Arc<About>) -> &mut Self {
+        self.about = Some(about);
+        self
+    }
+
     /// The kept event, and an empty keeper again.
     pub fn finish(&mut self, time: Timestamp) -> Kept {
         Kept {
@@ -67,6 +78,7 @@ impl Keeper {
             meta: pack(&mut self.meta),
             parsed: pack(&mut self.parsed),
             enriched: pack(&mut self.enriched),
+            about: self.about.take(),
         }
     }
 }
@@ -99,6 +111,7 @@ impl Kept {
             meta: Pairs::default(),
             parsed: Pairs::default(),
             enriched: Pairs::default(),
+            about: None,
         }
     }
 
@@ -126,6 +139,12 @@ impl Kept {
         &self.enriched
     }
 
+    /// The overflow that the event is, where it is one.
+    #[must_use]
+    pub fn about(&self) -> Option<&About> {
+        self.about.as_deref()
+    }
+
     /// The event as an alert shows it; bytes that are not UTF-8 stand as `\xHH`.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
@@ -143,7 +162,8 @@ impl Kept {
     #[must_use]
     pub fn weight(&self) -> usize {
         let pairs = [&self.meta, &self.parsed, &self.enriched];
-        pairs.iter().map(|pairs| pairs.bytes().len() + 16).sum()
+        let pairs: usize = pairs.iter().map(|pairs| pairs.bytes().len() + 16).sum();
+        pairs + self.about().map_or(0, About::weight)
     }
 }
 

@@ -8,12 +8,25 @@ use super::{Slots, Space, slot};
 #[derive(Debug)]
 pub struct EventSchema<'s> {
     slots: &'s mut Slots,
+    /// Whether expressions may speak of `match` and `req`, as those of contexts do.
+    context: bool,
 }
 
 impl<'s> EventSchema<'s> {
     /// Names that are new get their numbers in `slots`.
     pub fn new(slots: &'s mut Slots) -> Self {
-        Self { slots }
+        Self {
+            slots,
+            context: false,
+        }
+    }
+
+    /// The same for the expressions of contexts.
+    pub fn of_context(slots: &'s mut Slots) -> Self {
+        Self {
+            slots,
+            context: true,
+        }
     }
 }
 
@@ -30,6 +43,8 @@ impl Schema for EventSchema<'_> {
         ];
         match path {
             ["evt"] => found(slot::EVENT, Type::Object, 1),
+            ["match", ..] if self.context => found(slot::MATCH, Type::Any, 1),
+            ["req", ..] if self.context => found(slot::REQUEST, Type::Any, 1),
             ["queue", ..] => found(slot::QUEUE, Type::Object, 1),
             ["leaky", ..] => found(slot::LEAKY, Type::Object, 1),
             ["signal", ..] => found(slot::SIGNAL, Type::Object, 1),
@@ -65,7 +80,10 @@ impl Schema for EventSchema<'_> {
             ["evt", "SetMeta"] => Some(Method::SetMeta),
             ["evt", "SetParsed"] => Some(Method::SetParsed),
             ["evt", "GetMeta"] => Some(Method::Lookup(slot::MAP_META)),
-            ["evt", "GetType"] => Some(Method::Slot(slot::TYPE, Type::Text)),
+            ["evt", "GetType"] => {
+                self.slots.mark_read(slot::TYPE);
+                Some(Method::Slot(slot::TYPE, Type::Text))
+            }
             _ => None,
         }
     }

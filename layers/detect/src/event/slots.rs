@@ -109,6 +109,8 @@ pub mod slot {
         ENRICHED_RANGE = 62, Enriched, "SourceRange";
         ENRICHED_REVERSE_DNS = 63, Enriched, "reverse_dns";
         META_RANGE = 64, Meta, "SourceRange";
+        MATCH = 65, Special, "match";
+        REQUEST = 66, Special, "req";
     }
 }
 
@@ -172,6 +174,13 @@ impl Slots {
             *read = true;
         }
         slot
+    }
+
+    /// Says that some expression reads a fixed slot.
+    pub(crate) fn mark_read(&mut self, slot: SlotId) {
+        if let Some(read) = self.read.get_mut(slot.0 as usize) {
+            *read = true;
+        }
     }
 
     /// Whether some expression reads the slot by its name.

@@ -10,6 +10,7 @@ use super::node::{GrokStep, Input, Node, StashStep, Static, StaticValue, Target,
 use super::{Gates, Stages, Stashes, apply_on};
 use crate::event::{EventSchema, Slots, Space, slot};
 use crate::grok::Library;
+use crate::overflow::Part;
 use crate::rules::{self, Fault, GrokSource, ParserDoc, StaticTarget, Text};
 
 /// Compiles documents into one program's slots; gathers faults.
@@ -93,17 +94,24 @@ impl<'c> Compiler<'c> {
 
     /// Compiles an expression of this type.
     pub(crate) fn expression(&mut self, text: &Text, ty: Type) -> Made<Expr> {
-        match expr::compile(&text.text, &mut EventSchema::new(self.slots), ty) {
-            Ok(expression) => Ok(expression),
-            Err(error) => {
-                let (line, _) = error.position(&text.text);
-                let line = text
-                    .line
-                    .saturating_add(u32::try_from(line).unwrap_or(1) - 1);
-                let what = format!("the expression is wrong: {}", error.message);
-                Err(self.fault(line, what, ""))
-            }
-        }
+        let compiled = expr::compile(&text.text, &mut EventSchema::new(self.slots), ty);
+        compiled.map_err(|error| self.wrong(text, &error))
+    }
+
+    /// Compiles an expression of a context.
+    pub(crate) fn of_context(&mut self, text: &Text) -> Made<Expr> {
+        let mut schema = EventSchema::of_context(self.slots);
+        let compiled = expr::compile(&text.text, &mut schema, Type::Any);
+        compiled.map_err(|error| self.wrong(text, &error))
+    }
+
+    fn wrong(&mut self, text: &Text, error: &expr::CompileError) -> Unusable {
+        let (line, _) = error.position(&text.text);
+        let line = text
+            .line
+            .saturating_add(u32::try_from(line).unwrap_or(1) - 1);
+        let what = format!("the expression is wrong: {}", error.message);
+        self.fault(line, what, "")
     }
 
     pub(crate) fn optional(&mut self, text: Option<&Text>, ty: Type) -> Made<Option<Expr>> {
@@ -281,7 +289,7 @@ impl<'c> Compiler<'c> {
             "Line.Module" => Target::Slot(slot::LINE_MODULE),
             _ => match path.strip_prefix("Line.Labels.") {
                 Some(name) => Target::Slot(self.slots.intern(Space::Label, name)),
-                None => Target::Nowhere,
+                None => Part::named(path).map_or(Target::Nowhere, Target::Source),
             },
         }
     }

@@ -21,8 +21,8 @@ pub(crate) enum Method {
     GeoIpAsn,
     /// The range that an address was given out with, into `evt.Enriched.SourceRange`.
     IpToRange,
-    /// Needs the network; sets nothing here.
-    Outside,
+    /// The name of an address, into `evt.Enriched.reverse_dns`.
+    ReverseDns,
 }
 
 impl Method {
@@ -34,7 +34,7 @@ impl Method {
             "GeoIpCity" => Self::GeoIpCity,
             "GeoIpASN" => Self::GeoIpAsn,
             "IpToRange" => Self::IpToRange,
-            "reverse_dns" => Self::Outside,
+            "reverse_dns" => Self::ReverseDns,
             _ => return None,
         })
     }
@@ -93,6 +93,6 @@ pub(crate) fn locate(method: Method, event: &mut Event, geo: &Geo, text: &mut Ve
                 );
             }
         }
-        Method::ParseDate | Method::UnmarshalJson | Method::Outside => {}
+        Method::ParseDate | Method::UnmarshalJson | Method::ReverseDns => {}
     }
 }

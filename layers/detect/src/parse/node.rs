@@ -12,6 +12,8 @@ use crate::event::slot;
 use crate::explain::Witness;
 use crate::gotime::Dates;
 use crate::grok::Grok;
+use crate::outside::Query;
+use crate::overflow::Part;
 use crate::program::env::EventEnv;
 
 /// A compiled parser node.
@@ -69,6 +71,8 @@ pub(crate) struct Static {
 pub(crate) enum Target {
     Slot(SlotId),
     Method(Method),
+    /// A part of an overflow's source.
+    Source(Part),
     /// A place that does not exist: nothing is set.
     Nowhere,
 }
@@ -225,23 +229,47 @@ impl Run<'_> {
     }
 
     fn whitelist(&mut self, whitelist: &Whitelist) -> bool {
-        let address = core::str::from_utf8(self.env.event.text(slot::META_SOURCE_IP))
-            .ok()
-            .and_then(|text| text.parse::<IpAddr>().ok());
-        let in_range = address
-            .is_some_and(|address| whitelist.ranges.iter().any(|range| range.contains(address)));
-        let exempt = in_range
+        let exempt = self.in_range(whitelist)
             || whitelist
                 .expressions
                 .iter()
                 .any(|expression| self.truth(expression));
         if exempt && !self.env.event.whitelisted {
-            self.env.event.whitelisted = true;
-            self.env
-                .event
-                .set(slot::WHITELIST_REASON, whitelist.reason.as_bytes());
+            let event = &mut *self.env.event;
+            event.whitelisted = true;
+            if let Some(overflow) = &mut event.overflow {
+                overflow.whitelisted = true;
+            }
+            event.set(slot::WHITELIST_REASON, whitelist.reason.as_bytes());
         }
         exempt
+    }
+
+    /// Whether the source lies in the whitelist's ranges; of an overflow, all of its
+    /// sources. One colleague among many attackers does not exempt the others.
+    fn in_range(&mut self, whitelist: &Whitelist) -> bool {
+        let covers = |text: &str| {
+            let address = text.parse::<IpAddr>();
+            address
+                .is_ok_and(|address| whitelist.ranges.iter().any(|range| range.contains(address)))
+        };
+        let event = &mut *self.env.event;
+        let Some(overflow) = &mut event.overflow else {
+            let text = core::str::from_utf8(event.text(slot::META_SOURCE_IP));
+            return text.is_ok_and(covers);
+        };
+        if whitelist.ranges.is_empty() {
+            return false;
+        }
+        let all = overflow.values().len();
+        let mut spared = core::mem::take(&mut overflow.spared);
+        for value in overflow.values().filter(|value| covers(value)) {
+            if !spared.iter().any(|known| known == value) {
+                spared.push(value.to_owned());
+            }
+        }
+        overflow.spared = spared;
+        overflow.spared.len() == all
     }
 
     fn grok(&mut self, step: &GrokStep) -> bool {
@@ -333,6 +361,13 @@ impl Run<'_> {
             Target::Slot(to) if !self.text.is_empty() => self.env.event.set(*to, self.text),
             Target::Slot(_) | Target::Nowhere => {}
             Target::Method(method) => self.enrich(*method),
+            Target::Source(part) => {
+                if let (Some(overflow), false) =
+                    (&mut self.env.event.overflow, self.text.is_empty())
+                {
+                    overflow.write(*part, self.text);
+                }
+            }
         }
     }
 
@@ -358,7 +393,24 @@ impl Run<'_> {
             Method::GeoIpCity | Method::GeoIpAsn | Method::IpToRange => {
                 enrich::locate(method, self.env.event, &self.env.ground.geo, self.text);
             }
-            Method::Outside => {}
+            Method::ReverseDns => self.reverse_dns(),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Sets the name of the address that the text is, when it is known.
+    fn reverse_dns(&mut self) {
+        let address = core::str::from_utf8(self.text).ok();
+        let Some(address) = address.and_then(|text| text.parse::<IpAddr>().ok()) else {
+            return;
+        };
+        let mut memo = self.env.memo.borrow_mut();
+        let answer = memo.outside.answer(&Query::Reverse(address));
+        if let Some(name) = answer.and_then(|names| names.first()) {
+            self.env
+                .event
+                .set(slot::ENRICHED_REVERSE_DNS, name.as_bytes());
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use expr::{Expr, Type};
 use vocab::Scope;
 
+use super::after::Context;
 use super::env::Ground;
 use super::queue::Test;
 use super::scenario::{Key, Numbers, Scenario};
@@ -14,7 +15,7 @@ use super::sieve::Sieve;
 use super::{Keeps, Options, Program};
 use crate::bucket::{Bayes, BayesCondition, BucketKind, BucketSpec, QueueTest, ScopeRule};
 use crate::data::{DataSet, Searches, Table};
-use crate::event::{Slots, slot};
+use crate::event::{Slots, Space, slot};
 use crate::gotime::Dates;
 use crate::grok::{Library, Shared};
 use crate::parse::{Compiler, Stashes};
@@ -69,6 +70,8 @@ impl Program {
                 waiting.push((document, tests));
             }
         }
+        let contexts = contexts(&mut compiler, &rules.contexts);
+        keeps.read_in(&contexts, compiler.slots);
         missing(&rules.data, &data, &mut faults);
         let ground = Arc::new(ground(slots, data, stashes, rules, &mut faults));
         let specs: Arc<[BucketSpec]> = waiting
@@ -87,6 +90,7 @@ impl Program {
             scenarios,
             instead: specs.iter().position(BucketSpec::counts_instead),
             specs,
+            contexts,
             dates: Dates::default(),
             keeps,
             live: options.live,
@@ -108,6 +112,44 @@ impl Keeps {
             self.enriched |= text.text.contains(".Enriched");
         }
     }
+}
+
+impl Keeps {
+    /// Contexts read single fields of what is kept.
+    fn read_in(&mut self, contexts: &[Context], slots: &Slots) {
+        for expression in contexts.iter().flat_map(|context| &context.values) {
+            for slot in expression.slots() {
+                match slots.name(*slot) {
+                    Some((Space::Parsed, _)) => self.parsed_slots.push(*slot),
+                    Some((Space::Enriched, _)) => self.enriched_slots.push(*slot),
+                    _ => {}
+                }
+            }
+        }
+        for single in [&mut self.parsed_slots, &mut self.enriched_slots] {
+            single.sort_by_key(|slot| slots.name(*slot));
+            single.dedup();
+        }
+    }
+}
+
+/// Contexts by key, those of one key together; a key with a fault goes without that value.
+fn contexts(compiler: &mut Compiler<'_>, named: &[(String, Vec<Text>)]) -> Vec<Context> {
+    "contexts".clone_into(&mut compiler.file);
+    let mut contexts: Vec<Context> = Vec::new();
+    for (key, texts) in named {
+        let values = texts.iter();
+        let values = values.filter_map(|text| compiler.of_context(text).ok());
+        match contexts.iter_mut().find(|known| known.key == *key) {
+            Some(known) => known.values.extend(values),
+            None => contexts.push(Context {
+                key: key.clone(),
+                values: values.collect(),
+            }),
+        }
+    }
+    contexts.sort_by(|a, b| a.key.cmp(&b.key));
+    contexts
 }
 
 fn missing(wanted: &[crate::rules::DataFile], data: &DataSet, faults: &mut Vec<Fault>) {

@@ -14,6 +14,8 @@ use vocab::Timestamp;
 use crate::data::{DataSet, Searches, Table};
 use crate::event::{Event, Slots, Space, slot};
 use crate::geo::Geo;
+use crate::outside::Outside;
+use crate::overflow;
 use crate::parse::Stashes;
 
 /// What does not change while a program runs, shared by all its events.
@@ -63,12 +65,20 @@ pub(crate) struct Memo {
     entries: Vec<(u32, Box<[u8]>, bool)>,
     /// How many answers were already there.
     pub(crate) hits: u64,
+    /// What only others can answer.
+    pub(crate) outside: Outside,
 }
 
 impl Memo {
     const PLACES: usize = 256;
     /// Longer texts are not remembered, so that the memory of a memo is bounded.
     const LONGEST: usize = 512;
+
+    /// Forgets what belongs to a program.
+    pub(super) fn forget(&mut self) {
+        self.entries.clear();
+        self.hits = 0;
+    }
 
     /// The place of a text in a memo, for what has number `search`.
     pub(crate) fn place(search: u32, text: &[u8]) -> usize {
@@ -133,12 +143,11 @@ impl Env for EventEnv<'_> {
             },
             slot::TIME => Value::Time(self.event.time),
             slot::WHITELISTED => Value::Bool(self.event.whitelisted),
-            slot::EVENT
-            | slot::OVERFLOW
-            | slot::APPSEC
-            | slot::QUEUE
-            | slot::LEAKY
-            | slot::SIGNAL => Value::Nil,
+            slot::OVERFLOW => match &self.event.overflow {
+                Some(overflow) => Value::Object(&**overflow),
+                None => Value::Object(&overflow::NONE),
+            },
+            slot::EVENT | slot::APPSEC | slot::QUEUE | slot::LEAKY | slot::SIGNAL => Value::Nil,
             slot => Value::from(self.event.text(slot)),
         }
     }
@@ -194,7 +203,7 @@ impl Env for EventEnv<'_> {
                 )))
             }
             Question::Other { function, args } => self.ground.located(function, args),
-            _ => Err(Unanswered::Unavailable),
+            _ => self.memo.borrow_mut().outside.ask(question),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What changes from event to event: one per thread, reused.
 
 use core::cell::RefCell;
+use std::sync::Arc;
 
 use vocab::{ClientAddr, Timestamp};
 
@@ -10,6 +11,7 @@ use super::scenario::Hashes;
 use super::sieve::Chosen;
 use crate::bucket::{Keeper, Kept, Occurrence, Pour, ScenarioId, Seed};
 use crate::event::{Event, Slots, Space, slot};
+use crate::outside::BookView;
 use crate::parse::{Parsed, Rooms, Stages};
 
 /// Counters of a scratch, over its life.
@@ -21,6 +23,12 @@ pub struct Counted {
     pub filters: u64,
     /// Expressions that failed.
     pub errors: u64,
+    /// Overflows that a postoverflow exempted.
+    pub exempt: u64,
+    /// Overflows that were not poured again, or dropped, because too many led to them.
+    pub cut: u64,
+    /// Questions to the network or the book that nobody was there to answer.
+    pub unanswered: u64,
 }
 
 /// Room for one event under work, and small caches.
@@ -72,7 +80,21 @@ impl Scratch {
     /// What was done so far.
     #[must_use]
     pub fn counted(&self) -> Counted {
-        self.counted
+        Counted {
+            unanswered: self.memo.borrow().outside.unanswered,
+            ..self.counted
+        }
+    }
+
+    /// Has rules ask the network: what they ask is parked until it is answered. Otherwise,
+    /// as in replay, every answer is empty.
+    pub fn ask_the_network(&mut self) {
+        self.memo.get_mut().outside.asks = true;
+    }
+
+    /// Gives rules the book to ask.
+    pub fn ask_the_book(&mut self, book: Arc<dyn BookView>) {
+        self.memo.get_mut().outside.book = Some(book);
     }
 
     /// Whether others look at lines of the same log at the same time. Then a line that
@@ -84,6 +106,14 @@ impl Scratch {
 
     pub(crate) fn begin(&mut self, slots: &Slots) {
         self.counted.events += 1;
+        self.fresh(slots);
+        if slots.is_read(slot::TYPE) {
+            self.event.set(slot::TYPE, b"log");
+        }
+    }
+
+    /// Room for another event.
+    pub(crate) fn fresh(&mut self, slots: &Slots) {
         self.event.clear(slots);
         self.pours.clear();
         self.group = None;
@@ -91,7 +121,7 @@ impl Scratch {
         if self.fitted != program {
             self.fitted = program;
             self.rooms = Rooms::default();
-            self.memo = RefCell::default();
+            self.memo.get_mut().forget();
             self.chosen = Chosen::default();
         }
     }
@@ -189,12 +219,24 @@ impl Occurrence for Occurring<'_> {
             stamp(self.parts.event, self.text);
         }
         let event = &*self.parts.event;
+        if let Some(about) = event.overflow.as_ref().and_then(|it| it.about.as_ref()) {
+            self.keeper.about(Arc::clone(about));
+        }
         for (space, needed) in [
             (Space::Meta, true),
             (Space::Parsed, self.program.keeps.parsed),
             (Space::Enriched, self.program.keeps.enriched),
         ] {
             if !needed {
+                let single = match space {
+                    Space::Parsed => &self.program.keeps.parsed_slots,
+                    _ => &self.program.keeps.enriched_slots,
+                };
+                for slot in single.iter().filter(|slot| event.has(**slot)) {
+                    if let Some((_, name)) = slots.name(*slot) {
+                        put(self.keeper, space, name, event.text(*slot));
+                    }
+                }
                 continue;
             }
             if event.has_more(space) {

@@ -138,6 +138,7 @@ impl<'p> Reader<'p> {
     pub(super) fn read_all(&mut self, batch: &mut Batch) {
         let lines = core::mem::take(&mut batch.lines);
         let text = core::mem::take(&mut batch.text);
+        let before = self.scratch.counted().unanswered;
         let mut start = 0;
         for (at, (origin, end)) in lines.iter().enumerate() {
             let line = text.get(start..*end).unwrap_or_default();
@@ -146,6 +147,7 @@ impl<'p> Reader<'p> {
                 batch.found.push(Found::Deferred(at));
             }
         }
+        batch.summary.unanswered += self.scratch.counted().unanswered - before;
         (batch.lines, batch.text) = (lines, text);
     }
 

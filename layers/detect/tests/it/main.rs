@@ -1,6 +1,8 @@
 //! Tests of the crate from outside.
 
 #[cfg(test)]
+mod after;
+#[cfg(test)]
 mod broken;
 #[cfg(test)]
 mod explained;

@@ -17,6 +17,7 @@ fn alert(address: &str, confidence: &str) -> Alert {
             scope: Scope::Ip,
             value: address.to_owned(),
             ip: address.parse().ok(),
+            whereabouts: None,
         },
         events_count: 1,
         start_at: at(0),
@@ -26,6 +27,7 @@ fn alert(address: &str, confidence: &str) -> Alert {
         simulated: false,
         labels: vec![("confidence".to_owned(), confidence.to_owned())],
         context: Vec::new(),
+        exempt: None,
     }
 }
 
