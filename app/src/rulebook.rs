@@ -152,7 +152,7 @@ fn gather(
     Ok((set, data))
 }
 
-fn unreadable(error: &Unreadable) -> Error {
+pub(crate) fn unreadable(error: &Unreadable) -> Error {
     let cause =
         std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
     Error::Operator(format!(
@@ -160,7 +160,7 @@ fn unreadable(error: &Unreadable) -> Error {
     ))
 }
 
-fn built_in_sources() -> Sources {
+pub(crate) fn built_in_sources() -> Sources {
     let mut sources = Sources::default();
     for (path, bytes) in BUILT_IN {
         let found = Found {

@@ -1,6 +1,7 @@
 //! What the command line's words do, one module a family.
 
 mod ask;
+mod hubtest;
 mod logs;
 mod settings;
 
@@ -9,5 +10,6 @@ pub use ask::{
     alerts, allow, allowlist, decide, decisions, disallow, explain_decision, order, status,
     undecide, why,
 };
+pub use hubtest::{Wanted as HubtestWanted, hubtest};
 pub use logs::{Showing, explain, replay};
 pub use settings::{check, show, show_schema};

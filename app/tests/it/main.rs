@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod equal;
+#[cfg(test)]
+mod hubtest;

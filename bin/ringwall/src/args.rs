@@ -78,6 +78,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// How a line travels through parsers and scenarios
     Explain(Explain),
+    /// Run the test cases of a hub checkout; exit 0 only if all pass
+    Hubtest(Hubtest),
     /// Print shell completions
     Completions {
         /// bash, zsh, fish, elvish or powershell
@@ -225,4 +227,29 @@ pub(crate) struct Explain {
         conflicts_with_all = ["kind", "log", "file", "all", "scenario", "hub", "items", "patterns", "data"]
     )]
     pub(crate) decision: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Hubtest {
+    /// A checkout of the CrowdSec hub
+    pub(crate) hub: PathBuf,
+    /// Cases by the names of their folders [default: all]
+    #[arg(value_name = "CASE")]
+    pub(crate) cases: Vec<String>,
+    /// Where the cases lie [default: HUB/.tests]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tests: Option<PathBuf>,
+    /// A directory of grok patterns; may be repeated [default: our own]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) patterns: Vec<PathBuf>,
+    /// A directory of data files; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Vec<PathBuf>,
+    /// The day on which logs are read, whose year dates without one get
+    /// [default: the newest day that the cases' asserts name]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) now: Option<String>,
+    /// How many cases run at a time [default: one a processor]
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub(crate) threads: usize,
 }

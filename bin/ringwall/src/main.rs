@@ -10,7 +10,7 @@ use app::commands;
 use app::control::protocol::Ask;
 use app::term::Out;
 use app::{Error, configuration, daemon, demo, rulebook};
-use args::{Alert, Allowlist, Arguments, Command, Decision, Items, Up};
+use args::{Alert, Allowlist, Arguments, Command, Decision, Hubtest, Items, Up};
 use clap::{CommandFactory, Parser};
 
 fn main() -> ExitCode {
@@ -80,6 +80,7 @@ fn run(arguments: Arguments, out: &mut Out) -> Result<(), Error> {
             let (line, file) = (explain.log.as_deref(), explain.file.as_deref());
             commands::explain(&chosen, line, file, &showing, out)
         }
+        Command::Hubtest(wanted) => commands::hubtest(&hubtest(wanted), out),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "ringwall", &mut std::io::stdout());
@@ -113,6 +114,18 @@ fn allowlist(socket: &std::path::Path, order: Allowlist, out: &mut Out) -> Resul
             span,
         } => commands::allow(socket, &value, &reason, span.as_deref(), out),
         Allowlist::Delete { value } => commands::disallow(socket, &value, out),
+    }
+}
+
+fn hubtest(typed: Hubtest) -> commands::HubtestWanted {
+    commands::HubtestWanted {
+        hub: typed.hub,
+        cases: typed.cases,
+        tests: typed.tests,
+        patterns: typed.patterns,
+        data: typed.data,
+        now: typed.now,
+        threads: typed.threads,
     }
 }
 

@@ -21,6 +21,7 @@
 //! |---|---|
 //! | [`case`] | what a case's `config.yaml` says |
 //! | [`shelf`] | the hub's rule files, found by name or path |
+//! | [`dates`] | the time at which a hub's cases run |
 //! | [`dump`] | what parsers and buckets did, as asserts see it |
 //! | [`overflow`] | overflows, their sources and alerts |
 //! | [`assertion`] | asserts, and why one fails |
@@ -28,6 +29,7 @@
 
 pub mod assertion;
 pub mod case;
+pub mod dates;
 pub mod dump;
 pub mod overflow;
 pub mod run;

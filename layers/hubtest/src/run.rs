@@ -179,7 +179,7 @@ impl Bench {
             set.faults.extend(first.faults);
         }
         match set.faults.first() {
-            Some(fault) => Err(format!("a rule is broken: {fault}")),
+            Some(fault) => Err(fault.to_string()),
             None => Ok(set),
         }
     }
@@ -207,10 +207,8 @@ impl Bench {
     fn program(&self, (set, data): (&RuleSet, &DataSet), verdict: &mut Verdict) -> Program {
         let options = Options { live: false };
         let (program, faults) = Program::build_sharing(set, data, &options, Some(&self.groks));
-        let faults = faults.iter().take(10);
-        verdict
-            .reasons
-            .extend(faults.map(|fault| format!("a rule is broken: {fault}")));
+        let faults = faults.iter().take(10).map(ToString::to_string);
+        verdict.reasons.extend(faults);
         program
     }
 
