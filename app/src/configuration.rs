@@ -109,7 +109,16 @@ pub fn socket(named: Option<PathBuf>, file: Option<PathBuf>) -> Result<PathBuf, 
     if let Some(socket) = named {
         return Ok(socket);
     }
-    // Only the socket's path is wanted: whether a certificate can be seen by whoever
+    Ok(of_instance(file)?.control.socket)
+}
+
+/// The configuration as the running instance has it, as far as it concerns paths: what is
+/// configured, else the default places.
+///
+/// # Errors
+/// When a configuration is named and wrong.
+pub fn of_instance(file: Option<PathBuf>) -> Result<Config, Error> {
+    // Only paths are wanted: whether a certificate can be seen by whoever
     // asks for `status` does not matter.
     let around = Surroundings {
         probe: &config::Blind,
@@ -140,5 +149,5 @@ pub fn socket(named: Option<PathBuf>, file: Option<PathBuf>) -> Result<PathBuf, 
             .0
         }
     };
-    Ok(config.control.socket)
+    Ok(config)
 }

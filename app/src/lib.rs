@@ -12,7 +12,8 @@
 //! | [`daemon`] | one running instance: start, reload, drain |
 //! | [`watch`] | detection on the edge's own cores |
 //! | [`bookkeeper`] | the one place that changes the book |
-//! | [`rulebook`] | rules from the binary, a hub or a folder, compiled |
+//! | [`rulebook`] | rules from the binary, the hub or a folder, compiled |
+//! | [`hub`](mod@hub) | `ringwall hub`: what is installed of the hub |
 //! | [`labels`] | sites from the labels of Docker's containers |
 //! | [`posture`] | what holds, for `status` |
 //! | [`control`] | the control socket, both ends |
@@ -27,6 +28,7 @@ pub mod control;
 pub mod daemon;
 pub mod demo;
 pub mod error;
+pub mod hub;
 pub mod labels;
 pub mod metrics;
 pub mod oracle;

@@ -1,19 +1,26 @@
-//! Rules from the binary, a hub checkout or a folder, compiled into one program.
+//! Rules from the binary, what was installed of the hub, a checkout or a folder, compiled
+//! into one program.
 //!
 //! **Refuses:** nothing silently: a broken rule is named with its file and line, and
 //! left out or refused as `detection.on_broken_rule` says. **On failure:** the
 //! caller keeps the program it had.
 
-use std::path::PathBuf;
+mod installed;
+mod tuning;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use config::snapshot::{Detection, OnBrokenRule, Tune};
+use config::Config;
+use config::snapshot::{Detection, OnBrokenRule};
 use detect::data::DataSet;
 use detect::program::{Options, Program};
 use detect::rules::disk::{Place, Unreadable};
-use detect::rules::{self, Bounds, DataKind, Fault, Found, Items, RuleSet, Sources};
+use detect::rules::{self, Bounds, DataFile, DataKind, Fault, Found, Items, RuleSet, Sources};
 
 use crate::Error;
+pub use installed::Installed;
+pub(crate) use installed::{cannot as installed_cannot, tuned};
 
 /// Our own rules, as they lie in `rules/`: path below it, and bytes.
 const BUILT_IN: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/rules.rs"));
@@ -54,48 +61,122 @@ impl Rulebook {
     }
 }
 
-/// Compiles what the configuration names; nothing where detection is off.
+/// Compiles what the configuration names and what was installed; nothing where detection
+/// is off.
 ///
 /// # Errors
 /// When a folder cannot be read, or a rule is broken and must not be.
-pub fn load(detection: &Detection) -> Result<Rulebook, Error> {
+pub fn of(config: &Config) -> Result<Rulebook, Error> {
+    load(&config.detection, &Installed::of(config)?)
+}
+
+/// Compiles what the configuration names, with `installed` beside it.
+///
+/// # Errors
+/// When a folder cannot be read, or a rule is broken and must not be.
+pub fn load(detection: &Detection, installed: &Installed) -> Result<Rulebook, Error> {
     if !detection.enabled {
         return Ok(compile(RuleSet::default(), &DataSet::default(), true));
     }
-    let root = detection.hub.clone().or_else(|| detection.rules.clone());
-    let (mut set, mut data) = gather(
-        root,
-        &detection.items,
-        detection.patterns.clone(),
-        detection.data.clone(),
-    )?;
-    if let (Some(_), Some(own)) = (&detection.hub, &detection.rules) {
-        let (more, lists) = gather(Some(own.clone()), &[], None, None)?;
-        merge(&mut set, more);
-        data.extend(lists);
-    }
-    if detection.hub.is_some() {
-        // The hub knows nothing of requests that other sites' pages have browsers send.
-        let (foreign, _) = gather(None, &[FOREIGN.to_owned()], None, None)?;
-        if !set.scenarios.iter().any(|one| one.name == FOREIGN) {
-            merge(&mut set, foreign);
-        }
-    }
-    tune(&mut set, detection);
+    let (mut set, data) = everything(detection, installed)?;
+    tuning::apply(&mut set, detection, installed);
     let rulebook = compile(set, &data, true);
     if detection.on_broken_rule == OnBrokenRule::Refuse && !rulebook.faults.is_empty() {
-        let named: Vec<String> = rulebook
-            .faults
-            .iter()
-            .take(20)
-            .map(Fault::to_string)
-            .collect();
         return Err(Error::Operator(format!(
             "Rules are broken, and detection.on_broken_rule says to refuse them:\n{}",
-            named.join("\n")
+            named(&rulebook.faults)
         )));
     }
     Ok(rulebook)
+}
+
+/// The first faults, a line each.
+pub(crate) fn named(faults: &[Fault]) -> String {
+    let lines: Vec<String> = faults.iter().take(20).map(Fault::to_string).collect();
+    lines.join("\n")
+}
+
+/// All rules and their data, before any tuning.
+fn everything(detection: &Detection, installed: &Installed) -> Result<(RuleSet, DataSet), Error> {
+    let named = (detection.patterns.clone(), detection.data.clone());
+    let root = detection.hub.clone().or_else(|| detection.rules.clone());
+    let (mut set, mut data) = gather(root, &detection.items, named.0.clone(), named.1.clone())?;
+    match (&detection.hub, &detection.rules, &installed.set) {
+        (Some(_), Some(own), _) => {
+            let (more, lists) = gather(Some(own.clone()), &[], None, None)?;
+            merge(&mut set, more);
+            data.extend(lists);
+        }
+        // A checkout that the configuration names stands instead of what was installed.
+        (Some(_), None, _) | (None, _, None) => {}
+        // After our own: neither data files nor patterns of the hub take the place of ours.
+        (None, _, Some(folder)) => {
+            let (more, lists) = gather(Some(folder.clone()), &[], named.0, named.1)?;
+            merge(&mut set, more);
+            data.extend(lists);
+        }
+    }
+    let foreign = |set: &RuleSet| set.scenarios.iter().any(|one| one.name == FOREIGN);
+    if (detection.hub.is_some() || installed.set.is_some()) && !foreign(&set) {
+        // The hub knows nothing of requests that other sites' pages have browsers send.
+        let (more, _) = gather(None, &[FOREIGN.to_owned()], None, None)?;
+        merge(&mut set, more);
+    }
+    Ok((set, data))
+}
+
+/// A set of rules that is not in force, looked at alone.
+#[derive(Debug)]
+pub(crate) struct Inspected {
+    /// What is wrong with it.
+    pub(crate) faults: Vec<Fault>,
+    /// How many scenarios run.
+    pub(crate) scenarios: usize,
+}
+
+/// Looks at the set in a folder, compiled as it would run.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub(crate) fn inspect(folder: &Path) -> Result<Inspected, Error> {
+    let (set, data) = gather(Some(folder.to_owned()), &[], None, None)?;
+    let rulebook = compile(set, &data, true);
+    Ok(Inspected {
+        scenarios: rulebook.scenarios(),
+        faults: rulebook.faults,
+    })
+}
+
+/// The scenarios in a folder: name and file.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn scenarios(folder: &Path) -> Result<Vec<(String, String)>, Error> {
+    let (set, _) = gather(Some(folder.to_owned()), &[], None, None)?;
+    let scenarios = set.scenarios.into_iter();
+    Ok(scenarios.map(|one| (one.name, one.file)).collect())
+}
+
+/// The data files that the items in a folder name.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn wanted(folder: &Path) -> Result<Vec<DataFile>, Error> {
+    Ok(gather(Some(folder.to_owned()), &[], None, None)?.0.data)
+}
+
+/// Whether a data file of ours has this name.
+pub(crate) fn is_own_data(name: &str) -> bool {
+    let own = |path: &str| path.strip_prefix("data/") == Some(name);
+    BUILT_IN.iter().any(|(path, _)| own(path))
+}
+
+/// The names of all scenarios that would run without any tuning.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub(crate) fn untuned(detection: &Detection, installed: &Installed) -> Result<RuleSet, Error> {
+    Ok(everything(detection, installed)?.0)
 }
 
 /// Compiles what a command names, for logs rather than live traffic.
@@ -207,30 +288,5 @@ fn merge(set: &mut RuleSet, more: RuleSet) {
     set.faults.extend(more.faults);
 }
 
-/// Tuning acts on what was loaded, never on the files.
-fn tune(set: &mut RuleSet, detection: &Detection) {
-    set.scenarios.retain(|scenario| {
-        !detection
-            .tune
-            .get(&scenario.name)
-            .is_some_and(|tune| tune.off)
-    });
-    for scenario in &mut set.scenarios {
-        if let Some(Tune {
-            capacity,
-            leakspeed,
-            off: _,
-        }) = detection.tune.get(&scenario.name)
-        {
-            if let Some(capacity) = capacity {
-                scenario.capacity = i64::from(*capacity);
-            }
-            if let Some(leakspeed) = leakspeed {
-                scenario.leakspeed = *leakspeed;
-            }
-            // Another bucket size is another rule: its buckets start anew.
-            scenario.hash.push_str("+tuned");
-        }
-        scenario.simulated |= detection.simulation.contains(&scenario.name);
-    }
-}
+#[cfg(test)]
+mod tests;

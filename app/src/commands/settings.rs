@@ -2,6 +2,7 @@
 
 use config::Arguments;
 
+use crate::rulebook::Installed;
 use crate::term::{Cell, Out, Tone};
 use crate::{Error, configuration, rulebook};
 
@@ -11,7 +12,17 @@ use crate::{Error, configuration, rulebook};
 /// The faults of the configuration; findings when rules are broken.
 pub fn check(arguments: &Arguments, out: &mut Out) -> Result<(), Error> {
     let (config, _) = configuration::load(arguments)?;
-    let rules = rulebook::load(&config.detection)?;
+    let closed = Installed::is_closed(&config);
+    let rules = if closed {
+        rulebook::load(&config.detection, &Installed::default())?
+    } else {
+        rulebook::of(&config)?
+    };
+    if closed && !out.json() {
+        out.line(
+            "The state directory is not open to you: what 'ringwall hub' installed was not checked.",
+        )?;
+    }
     for fault in &rules.faults {
         out.line(&fault.to_string())?;
     }

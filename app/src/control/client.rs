@@ -41,6 +41,15 @@ pub fn ask<T: DeserializeOwned>(socket: &Path, ask: Ask) -> Result<T, Error> {
     }
 }
 
+/// Whether somebody may be behind `socket`. Only a socket that is not there, or that nobody
+/// listens on, says no.
+#[must_use]
+pub fn is_there(socket: &Path) -> bool {
+    use std::io::ErrorKind as Kind;
+    let absent = [Kind::NotFound, Kind::ConnectionRefused];
+    !matches!(UnixStream::connect(socket), Err(error) if absent.contains(&error.kind()))
+}
+
 fn exchange(mut stream: UnixStream, question: &Question) -> std::io::Result<Answer> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

@@ -36,7 +36,7 @@ pub(super) struct Built {
 }
 
 pub(super) fn build(config: &Config, start: &Start) -> Result<Built, Error> {
-    let rules = rulebook::load(&config.detection)?;
+    let rules = rulebook::of(config)?;
     for fault in &rules.faults {
         tracing::warn!(%fault, "rule left out");
     }

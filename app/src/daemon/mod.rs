@@ -206,7 +206,7 @@ impl Daemon {
             ));
         }
         // Everything that can fail comes first.
-        let rules = rulebook::load(&config.detection)?;
+        let rules = rulebook::of(&config)?;
         let snapshot = self.snapshot(&config)?;
         snapshot.check().map_err(|error| build::sentence(&error))?;
         let certificates = build::certificates(&config, &self.start.access)?;

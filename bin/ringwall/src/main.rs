@@ -3,13 +3,14 @@
 //! `up` splits the privileged helper off before any thread exists; nothing here starts one.
 
 mod args;
+mod orders;
 
 use std::process::ExitCode;
 
 use app::commands;
 use app::control::protocol::Ask;
 use app::term::Out;
-use app::{Error, configuration, daemon, demo, rulebook};
+use app::{Error, configuration, daemon, demo, hub, rulebook};
 use args::{Alert, Allowlist, Arguments, Command, Decision, Hubtest, Items, Up};
 use clap::{CommandFactory, Parser};
 
@@ -64,6 +65,10 @@ fn run(arguments: Arguments, out: &mut Out) -> Result<(), Error> {
             commands::alerts(&socket()?, limit, value, out)
         }
         Command::Allowlist(order) => allowlist(&socket()?, order, out),
+        Command::Hub(order) => {
+            let config = configuration::of_instance(loaded.config)?;
+            hub::run(orders::hub(order), config, socket()?, out)
+        }
         Command::Replay(replay) => {
             let chosen = chosen(replay.kind, replay.items);
             commands::replay(&chosen, replay.threads, &replay.files, out)

@@ -12,6 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
 
+use crate::kind::Kind;
 use crate::manifest::{self, Manifest};
 
 /// How many sets are kept besides the current one.
@@ -232,6 +233,9 @@ impl Sets {
     pub fn begin<'l>(&self, _lock: &'l Lock) -> Result<Draft<'l>, SetsError> {
         let folder = self.folder.join(SETS).join(DRAFT);
         fs::create_dir(&folder).map_err(failed("make", &folder))?;
+        // A set without any item is a folder of rules, too.
+        let rules = folder.join(Kind::Scenarios.folder());
+        fs::create_dir(&rules).map_err(failed("make", &rules))?;
         Ok(Draft {
             sets: self.clone(),
             folder,

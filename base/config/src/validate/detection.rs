@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Check;
 use crate::fault::Cause;
 use crate::raw;
-use crate::snapshot::{Detection, OnBrokenRule, Tune};
+use crate::snapshot::{Detection, HostPattern, OnBrokenRule, Tune};
 use crate::surroundings::FileKind;
 use crate::tree::{below, element};
 
@@ -32,9 +32,14 @@ pub(super) fn detection(check: &mut Check<'_>, raw: &raw::Detection) -> Detectio
     }
     names(check, "detection.items", &raw.items);
     names(check, "detection.simulation", &raw.simulation);
+    if let Some(problem) = not_fetchable(&raw.hub_url) {
+        let help = "Expected https://host/folder without a user name, a query or a fragment.";
+        check.bad("detection.hub_url", &raw.hub_url, problem, help);
+    }
     Detection {
         enabled: raw.enabled,
         hub,
+        hub_url: raw.hub_url.clone(),
         items: raw.items.clone(),
         rules,
         patterns,
@@ -58,6 +63,25 @@ fn names(check: &mut Check<'_>, path: &str, names: &[String]) {
     }
 }
 
+/// What is wrong with a text that should be the address of a folder on the web. Whoever
+/// fetches from it reads it more closely.
+fn not_fetchable(text: &str) -> Option<&'static str> {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let Some(rest) = rest else {
+        return Some("starts with neither https:// nor http://");
+    };
+    let odd = |byte: u8| byte.is_ascii_control() || byte == b' ' || !byte.is_ascii();
+    if rest.is_empty() || rest.starts_with('/') {
+        return Some("names no host");
+    }
+    if rest.contains(['@', '?', '#', '\\']) || rest.bytes().any(odd) || text.len() > 1_024 {
+        return Some("is not the address of a folder on the web");
+    }
+    None
+}
+
 /// Names are shown in terminals and looked up as paths: nothing odd in them.
 pub(super) fn is_name(name: &str) -> bool {
     let plain =
@@ -77,12 +101,29 @@ fn tuned(check: &mut Check<'_>, raw: &BTreeMap<String, raw::Tune>) -> BTreeMap<S
             .leakspeed
             .as_ref()
             .map(|span| check.span(&format!("{path}.leakspeed"), span));
+        let blackhole = raw
+            .blackhole
+            .as_ref()
+            .map(|span| check.span(&format!("{path}.blackhole"), span));
+        let mut off_at = Vec::new();
+        for (index, host) in raw.off_at.iter().enumerate() {
+            let at = element(&format!("{path}.off_at"), index);
+            match HostPattern::read(host) {
+                Ok(host) => off_at.push(host),
+                Err(problem) => {
+                    let help = "Name a site by one of its hosts, as it stands in edge.site.";
+                    check.bad(&at, host, problem, help);
+                }
+            }
+        }
         let tune = Tune {
             capacity: raw
                 .capacity
                 .map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
             leakspeed,
+            blackhole,
             off: raw.off,
+            off_at,
         };
         tuned.insert(name.clone(), tune);
     }

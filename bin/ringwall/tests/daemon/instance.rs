@@ -197,6 +197,12 @@ impl Instance {
 
 /// One request from a loopback address: status and whole answer.
 pub fn get_from(source: [u8; 4], edge: SocketAddr, host: &str) -> (u16, String) {
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    send_from(source, edge, request.as_bytes())
+}
+
+/// What comes back from a loopback address' request.
+pub fn send_from(source: [u8; 4], edge: SocketAddr, request: &[u8]) -> (u16, String) {
     let socket =
         socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     socket
@@ -209,8 +215,7 @@ pub fn get_from(source: [u8; 4], edge: SocketAddr, host: &str) -> (u16, String) 
     stream
         .set_read_timeout(Some(Duration::from_secs(5)))
         .expect("a time-out can be set");
-    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    let _sent = stream.write_all(request.as_bytes());
+    let _sent = stream.write_all(request);
     let mut answer = Vec::new();
     let _ended = stream.read_to_end(&mut answer);
     (

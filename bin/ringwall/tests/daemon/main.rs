@@ -14,6 +14,7 @@ mod behind;
 mod callers;
 mod certificates;
 mod figures;
+mod hub;
 mod instance;
 mod logged_in;
 mod slips;
