@@ -5,6 +5,8 @@ mod databases;
 #[cfg(test)]
 mod made_up;
 #[cfg(test)]
+mod patterns;
+#[cfg(test)]
 mod shared;
 #[cfg(test)]
 mod whole;

@@ -90,7 +90,7 @@ pub(crate) fn run_all(place: &Place, names: &[String]) -> Vec<(String, Verdict)>
     verdicts
 }
 
-fn told(name: &str, verdict: &Verdict) -> String {
+pub(crate) fn told(name: &str, verdict: &Verdict) -> String {
     let Verdict {
         asserts, failed, ..
     } = verdict;
