@@ -8,6 +8,7 @@
 //! **On failure:** a store that cannot write leaves everything as it is in memory,
 //! and `status` says so; a person's order then fails with the store's sentence.
 
+mod asked;
 mod configured;
 mod listings;
 mod neighbours;
@@ -45,6 +46,8 @@ pub struct Bookkeeper {
     recent: Recent,
     closer: OnceLock<Closer>,
     refused: AtomicU64,
+    /// Alerts that a rule exempts.
+    exempt: AtomicU64,
 }
 
 impl std::fmt::Debug for Bookkeeper {
@@ -106,6 +109,7 @@ impl Bookkeeper {
             recent: Recent::default(),
             closer: OnceLock::new(),
             refused: AtomicU64::new(0),
+            exempt: AtomicU64::new(0),
         }
     }
 
@@ -129,9 +133,16 @@ impl Bookkeeper {
 
     /// Takes an alert: remembers it, and enforces what the profiles make of it.
     /// `volume` is how far the site that the deciding event was about enforces.
+    /// One that a rule exempts is remembered and nothing else.
     pub fn alert(&self, alert: Alert, volume: Volume) {
         let time = now();
         let ticket = self.store.record_alert(&alert, time);
+        if let Some(why) = &alert.exempt {
+            self.exempt.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(scenario = %alert.scenario, source = %alert.source.value, %why, alert = ticket, "alert exempt");
+            self.recent.raised(alert);
+            return;
+        }
         let mut desk = self.lock();
         let made = desk.respond(&alert, volume, time);
         self.refused.fetch_add(made.refused, Ordering::Relaxed);

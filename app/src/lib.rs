@@ -29,6 +29,7 @@ pub mod daemon;
 pub mod demo;
 pub mod error;
 pub mod hub;
+pub mod inquiry;
 pub mod labels;
 pub mod metrics;
 pub mod oracle;

@@ -256,6 +256,27 @@ fn decisions(daemon: &Daemon, page: &mut Page) {
         counts.crowded,
     );
     page.gauge("detect_buckets", "Buckets held", counts.buckets);
+    page.count(
+        "detect_exempt_total",
+        "Alerts that a postoverflow exempts",
+        daemon.bookkeeper().exempted(),
+    );
+    let asked = daemon.watch().inquiries();
+    page.count(
+        "detect_questions_total",
+        "Overflows that waited for a name",
+        asked.parked,
+    );
+    page.count(
+        "detect_questions_late_total",
+        "Of those, overflows that went on without an answer",
+        asked.late,
+    );
+    page.count(
+        "detect_questions_crowded_total",
+        "Overflows that did not wait, because too many did",
+        asked.crowded,
+    );
     let book = daemon.bookkeeper().numbers();
     let (ranges, forgotten) = daemon.bookkeeper().neighbourhoods();
     page.gauge(

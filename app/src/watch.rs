@@ -10,12 +10,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use detect::bucket::Seed;
 use detect::explain::Definition;
 use detect::overflow::Overflow;
+use detect::program::after::Settled;
 use detect::program::{Program, Scratch};
 use detect::rules::Fault;
 use detect::shard::{Counts, Limits, Mode, Realm, Shards};
@@ -23,6 +24,7 @@ use respond::Volume;
 use vocab::{HttpEvent, Refusal, RefusedBy, Timestamp};
 
 use crate::bookkeeper::Bookkeeper;
+use crate::inquiry::{Inquiries, Names, Parked, Tally};
 use crate::now;
 use crate::rulebook::Rulebook;
 
@@ -42,6 +44,8 @@ pub struct Watch {
     rules: ArcSwap<Rules>,
     bookkeeper: Arc<Bookkeeper>,
     seed: Seed,
+    /// Where overflows wait for names, once there is somebody to ask.
+    inquiries: OnceLock<Inquiries>,
     /// What was counted with rules that a reload has replaced: events and errors.
     before: (AtomicU64, AtomicU64),
 }
@@ -102,13 +106,14 @@ impl Watch {
     ) -> Self {
         let seed = seed();
         let program = &rulebook.program;
-        let seat = || Mutex::new(Seat::new(program, seed));
+        let seat = || Mutex::new(Seat::new(program, seed, &bookkeeper));
         Self {
             seats: (0..cores.max(1)).map(|_| seat()).collect(),
             shards: Shards::new(program.specs(), Limits::default(), Mode::Live),
             rules: ArcSwap::from_pointee(Rules::new(rulebook, sites)),
             bookkeeper,
             seed,
+            inquiries: OnceLock::new(),
             before: <(AtomicU64, AtomicU64)>::default(),
         }
     }
@@ -117,7 +122,10 @@ impl Watch {
     pub fn replace(&self, rulebook: &Rulebook, sites: &[(String, SiteVolume)]) {
         self.shards.reload(rulebook.program.specs());
         for seat in &self.seats {
-            let fresh = Seat::new(&rulebook.program, self.seed);
+            let mut fresh = Seat::new(&rulebook.program, self.seed, &self.bookkeeper);
+            if self.inquiries.get().is_some() {
+                fresh.scratch.ask_the_network();
+            }
             let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
             let left = std::mem::replace(&mut *seat, fresh).scratch.counted();
             // Who reads in between misses these for a moment.
@@ -142,7 +150,13 @@ impl Watch {
     pub fn advance(&self) {
         let mut overflows: Vec<Overflow> = Vec::new();
         self.shards.advance(now(), &mut overflows);
-        self.raise(&mut overflows);
+        if let (false, Some(seat)) = (overflows.is_empty(), self.seats.first()) {
+            let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
+            let Seat {
+                program, scratch, ..
+            } = &mut *seat;
+            self.raise(&mut overflows, program, scratch);
+        }
     }
 
     /// Rules that were left out.
@@ -228,18 +242,85 @@ impl Watch {
         self.shards
             .apply_within(realm, program.specs(), pours, occurrence, time, overflows);
         if !overflows.is_empty() {
-            self.raise(overflows);
+            self.raise(overflows, program, scratch);
         }
     }
 
     #[cold]
-    fn raise(&self, overflows: &mut Vec<Overflow>) {
+    fn raise(&self, overflows: &mut Vec<Overflow>, program: &Arc<Program>, scratch: &mut Scratch) {
         for overflow in overflows.drain(..) {
-            let volume = volume_of(overflow.realm);
-            for alert in overflow.alerts() {
-                self.bookkeeper.alert(alert, volume);
+            let give = &mut |settled| self.settled(settled, program);
+            program.settle(&self.shards, scratch, overflow, &[], give);
+        }
+    }
+
+    /// Acts on an overflow that was judged, or lets it wait.
+    fn settled(&self, settled: Settled, program: &Arc<Program>) {
+        match settled {
+            Settled::Done(overflow) => {
+                let volume = volume_of(overflow.realm);
+                for alert in overflow.alerts() {
+                    self.bookkeeper.alert(alert, volume);
+                }
+            }
+            Settled::Waits(overflow, query) => {
+                if let Some(inquiries) = self.inquiries.get() {
+                    inquiries.park(program, overflow, query);
+                }
             }
         }
+    }
+
+    /// Has rules ask these for names from now on. The first call counts.
+    pub fn answer_questions(self: &Arc<Self>, names: Arc<dyn Names>) {
+        let watch = Arc::downgrade(self);
+        let resume = move |parked: Parked| {
+            if let Some(watch) = watch.upgrade() {
+                watch.resume(parked);
+            }
+        };
+        let inquiries = Inquiries::new(names, Box::new(resume));
+        if self.inquiries.set(inquiries).is_ok() {
+            for seat in &self.seats {
+                let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
+                seat.scratch.ask_the_network();
+            }
+        }
+    }
+
+    /// Settles what has waited, on the program that it waited for.
+    fn resume(&self, parked: Parked) {
+        let program = Arc::clone(&parked.program);
+        let mut scratch = Scratch::new(&program, self.seed);
+        scratch.ask_the_network();
+        scratch.ask_the_book(self.bookkeeper.asked());
+        let overflow = (*parked.overflow).clone();
+        let mut settled = Vec::new();
+        let give = &mut |one| settled.push(one);
+        program.settle(&self.shards, &mut scratch, overflow, &parked.known, give);
+        let mut settled = settled.into_iter();
+        match settled.next() {
+            // A rule asks for something else as well; its time goes on.
+            Some(Settled::Waits(_, query)) => {
+                if let Some(inquiries) = self.inquiries.get() {
+                    inquiries.park_again(parked, query);
+                }
+            }
+            Some(first) => self.settled(first, &program),
+            None => {}
+        }
+        for one in settled {
+            self.settled(one, &program);
+        }
+    }
+
+    /// How questions to the network fared.
+    #[must_use]
+    pub fn inquiries(&self) -> Tally {
+        self.inquiries
+            .get()
+            .map(Inquiries::tally)
+            .unwrap_or_default()
     }
 }
 
@@ -281,10 +362,12 @@ impl edge::Observer for Watch {
 }
 
 impl Seat {
-    fn new(program: &Arc<Program>, seed: Seed) -> Self {
+    fn new(program: &Arc<Program>, seed: Seed, bookkeeper: &Arc<Bookkeeper>) -> Self {
+        let mut scratch = Scratch::new(program, seed);
+        scratch.ask_the_book(bookkeeper.asked());
         Self {
             program: Arc::clone(program),
-            scratch: Scratch::new(program, seed),
+            scratch,
             overflows: Vec::new(),
         }
     }

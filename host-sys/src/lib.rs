@@ -17,6 +17,7 @@
 //! | [`file`](mod@file) | opening a configured file, preparing a directory |
 //! | [`filter`] | seccomp: which system calls can be made |
 //! | [`listener`] | [`bind_listener`] |
+//! | [`names`] | names of addresses, from the host's own resolver |
 //! | [`process`] | starting oneself as a second process; what a process gives up |
 
 pub mod account;
@@ -25,6 +26,7 @@ pub mod fence;
 pub mod file;
 pub mod filter;
 pub mod listener;
+pub mod names;
 pub mod process;
 
 use std::io;

@@ -109,6 +109,12 @@ impl Verdict<'_> {
         }
         let Some(decision) = self.decisions.first().map(|view| &view.decision) else {
             return match self.alerts.first() {
+                Some(alert) if alert.exempt.is_some() => format!(
+                    "{range} is not barred. It was last noticed by {} at {}, and is exempt: {}.",
+                    alert.scenario,
+                    alert.stop_at.to_the_second(),
+                    alert.exempt.as_deref().unwrap_or_default()
+                ),
                 Some(alert) => format!(
                     "{range} is not barred. It was last noticed by {} at {}.",
                     alert.scenario,

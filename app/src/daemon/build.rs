@@ -17,6 +17,7 @@ use vocab::Timestamp;
 
 use super::Start;
 use crate::bookkeeper::{Bookkeeper, Spared};
+use crate::inquiry::HostNames;
 use crate::watch::{SiteVolume, Watch};
 use crate::{Error, now, rulebook, surroundings, translate};
 
@@ -69,6 +70,7 @@ pub(super) fn build(config: &Config, start: &Start) -> Result<Built, Error> {
         Arc::clone(&bookkeeper),
         &policies,
     ));
+    watch.answer_questions(Arc::new(HostNames));
     let (listeners, addresses) = listeners(config, start, cores)?;
     let deps = edge::Deps {
         gate: Arc::clone(&gate),

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use book::AdmitPolicy;
 use config::snapshot::{Detection, OnBrokenRule};
@@ -16,18 +17,30 @@ const HOST: &str = "www.example.org";
 /// Our own rules on three sites below one host: one that enforces, one in its first week,
 /// one that only observes.
 struct House {
-    _directory: tempfile::TempDir,
-    watch: Watch,
+    directory: tempfile::TempDir,
+    watch: Arc<Watch>,
 }
 
 impl House {
     fn new(sites: &[(&str, SiteVolume)]) -> Self {
+        Self::with(sites, &[])
+    }
+
+    /// With these rule files instead of our own, if there are any.
+    fn with(sites: &[(&str, SiteVolume)], files: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let rules = directory.path().join("rules");
+        for (path, text) in files {
+            let path = rules.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
         let detection = Detection {
             enabled: true,
             hub: None,
             hub_url: String::new(),
             items: Vec::new(),
-            rules: None,
+            rules: (!files.is_empty()).then_some(rules),
             patterns: None,
             data: None,
             on_broken_rule: OnBrokenRule::Refuse,
@@ -35,7 +48,6 @@ impl House {
             tune: BTreeMap::new(),
             learn: std::time::Duration::ZERO,
         };
-        let directory = tempfile::tempdir().unwrap();
         let (store, recovered) = Store::open(directory.path()).unwrap();
         let (profiles, policy) = (respond::Profiles::default(), AdmitPolicy::default());
         let bookkeeper = Arc::new(Bookkeeper::new(store, &recovered, profiles, policy));
@@ -45,8 +57,8 @@ impl House {
             .map(|(name, volume)| ((*name).to_owned(), *volume))
             .collect();
         Self {
-            _directory: directory,
-            watch: Watch::new(&rules, 1, bookkeeper, &sites),
+            directory,
+            watch: Arc::new(Watch::new(&rules, 1, bookkeeper, &sites)),
         }
     }
 
@@ -162,4 +174,76 @@ fn what_belongs_to_no_site_bars_where_any_site_enforces_and_nowhere_else() {
         (0..12).for_each(|_| house.break_framing(client));
         assert_eq!(house.is_banned(client), want, "{sites:?}");
     }
+}
+
+const ATTACK: &str = "
+type: trigger
+name: test/attack
+filter: evt.Meta.service == 'http' && evt.Meta.http_path contains 'attack'
+labels:
+  remediation: true
+";
+const NAMED: &str = "
+onsuccess: next_stage
+filter: evt.Overflow.Alert.GetScope() == 'Ip'
+name: test/rdns
+statics:
+  - method: reverse_dns
+    expression: evt.Overflow.Alert.Source.IP
+";
+const CRAWLER: &str = "
+name: test/crawler
+whitelist:
+  reason: a crawler
+  expression:
+    - evt.Enriched.reverse_dns endsWith '.crawler.example.'
+    - GetDecisionsCount(evt.Overflow.Alert.GetValue()) > 1000
+";
+
+/// Knows the name of one address, and takes its time.
+struct Phonebook;
+
+impl Names for Phonebook {
+    fn answer(&self, query: &detect::outside::Query) -> detect::outside::Answer {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let crawler: IpAddr = "203.0.113.21".parse().unwrap();
+        match query {
+            detect::outside::Query::Reverse(address) if *address == crawler => {
+                vec!["bot.crawler.example.".into()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[test]
+fn a_postoverflow_asks_for_a_name_and_what_is_exempt_is_shown_and_not_barred() {
+    let files = [
+        ("scenarios/test/attack.yaml", ATTACK),
+        ("postoverflows/s00-enrich/test/rdns.yaml", NAMED),
+        ("postoverflows/s01-whitelist/test/crawler.yaml", CRAWLER),
+    ];
+    let shop = ("shop", SiteVolume::EnforcedFrom(Timestamp::EPOCH));
+    let house = House::with(&[shop], &files);
+    house.watch.answer_questions(Arc::new(Phonebook));
+    let (crawler, attacker) = ("203.0.113.21", "203.0.113.22");
+    for client in [crawler, attacker] {
+        house.ask(client, "shop", "/attack");
+    }
+    let bookkeeper = &house.watch.bookkeeper;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while bookkeeper.alerts(10, None).len() < 2 && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(house.is_banned(attacker), "DENY");
+    assert!(!house.is_banned(crawler));
+    assert_eq!(bookkeeper.exempted(), 1);
+    assert_eq!(house.watch.inquiries().parked, 2);
+    let why = bookkeeper.why(crawler).unwrap();
+    assert!(
+        why.sentence.ends_with("is exempt: a crawler."),
+        "{}",
+        why.sentence
+    );
+    assert!(house.directory.path().is_dir());
 }

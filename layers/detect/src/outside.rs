@@ -43,6 +43,8 @@ pub(crate) struct Outside {
     pub(crate) wanted: Option<Query>,
     /// Whether questions to the network are put at all; otherwise the answer is nothing.
     pub(crate) asks: bool,
+    /// Whether what is under work can wait: an overflow can, an event cannot.
+    pub(crate) waits: bool,
     pub(crate) book: Option<Arc<dyn BookView>>,
     /// Questions that nobody was there to answer.
     pub(crate) unanswered: u64,
@@ -56,7 +58,7 @@ impl Outside {
         if let Some(at) = known {
             return self.known.get(at).map(|(_, answer)| answer);
         }
-        if !self.asks {
+        if !(self.asks && self.waits) {
             self.unanswered += 1;
             return Some(&NOTHING);
         }
@@ -106,10 +108,18 @@ impl Outside {
         }
     }
 
+    /// The question that has no answer yet; from here on nothing waits.
+    pub(crate) fn end(&mut self) -> Option<Query> {
+        self.waits = false;
+        self.known.clear();
+        self.wanted.take()
+    }
+
     /// Begins anew with these answers.
     pub(crate) fn begin(&mut self, known: &[(Query, Answer)]) {
         self.known.clear();
         self.known.extend_from_slice(known);
         self.wanted = None;
+        self.waits = true;
     }
 }

@@ -116,7 +116,7 @@ impl Program {
             // An overflow that no postoverflow takes goes on as it is.
             let errors = scratch.counted.errors;
             self.run_postoverflows(overflow, scratch);
-            if let Some(query) = scratch.memo.get_mut().outside.wanted.take() {
+            if let Some(query) = scratch.memo.get_mut().outside.end() {
                 // It is run again with the answer, and its errors count then.
                 scratch.counted.errors = errors;
                 return Err(query);

@@ -86,8 +86,8 @@ impl Scratch {
         }
     }
 
-    /// Has rules ask the network: what they ask is parked until it is answered. Otherwise,
-    /// as in replay, every answer is empty.
+    /// Has postoverflows ask the network: what they ask is told, so that the overflow waits
+    /// for the answer. Otherwise, as in replay, and for events, every answer is empty.
     pub fn ask_the_network(&mut self) {
         self.memo.get_mut().outside.asks = true;
     }
