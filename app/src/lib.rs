@@ -15,6 +15,7 @@
 //! | [`rulebook`] | rules from the binary, the hub or a folder, compiled |
 //! | [`hub`](mod@hub) | `ringwall hub`: what is installed of the hub |
 //! | [`labels`] | sites from the labels of Docker's containers |
+//! | [`inquiry`] | what rules ask the network, asked beside everything else |
 //! | [`posture`] | what holds, for `status` |
 //! | [`control`] | the control socket, both ends |
 //! | [`commands`] | what the command line's words do |
