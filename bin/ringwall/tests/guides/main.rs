@@ -32,21 +32,35 @@ use machines::Machines;
 use support::{cannot_run, missing};
 use transcript::{Step, steps};
 
+/// What the machines and the guides' commands take.
+const TOOLS: [&str; 10] = [
+    "ip",
+    "nsenter",
+    "unshare",
+    "curl",
+    "python3",
+    "openssl",
+    "nginx",
+    "nft",
+    "ss",
+    "systemd-analyze",
+];
+
 #[test]
 fn every_command_of_the_start_guide_does_what_the_guide_says() {
-    let tools = [
-        "ip",
-        "nsenter",
-        "unshare",
-        "curl",
-        "python3",
-        "openssl",
-        "nginx",
-        "nft",
-        "ss",
-        "systemd-analyze",
-    ];
-    let missing = missing(&tools);
+    let text = include_str!("../../../../guides/start.md");
+    typed(text, 25, 1);
+}
+
+#[test]
+fn every_command_of_the_detection_guide_does_what_the_guide_says() {
+    let text = include_str!("../../../../guides/detection.md");
+    typed(text, 15, 0);
+}
+
+/// Types a guide, which has at least so many commands, and skips at most so many blocks.
+fn typed(text: &str, least: usize, most_skipped: usize) {
+    let missing = missing(&TOOLS);
     if !missing.is_empty() || !support::is_root() {
         cannot_run(&format!(
             "it takes root and {}; 'cargo xtask test' installs them",
@@ -54,11 +68,13 @@ fn every_command_of_the_start_guide_does_what_the_guide_says() {
         ));
         return;
     }
-    let text = include_str!("../../../../guides/start.md");
     let (ran, skipped) = follow(text);
     println!("{ran} commands ran, {skipped} did not");
-    assert!(ran > 25, "the guide has lost its commands: {ran}");
-    assert!(skipped <= 1, "{skipped} blocks of the guide are not run");
+    assert!(ran >= least, "the guide has lost its commands: {ran}");
+    assert!(
+        skipped <= most_skipped,
+        "{skipped} blocks of the guide are not run"
+    );
 }
 
 /// Does what a guide says; how many commands ran, and how many blocks did not.
