@@ -16,7 +16,9 @@ use config::snapshot::{Detection, OnBrokenRule};
 use detect::data::DataSet;
 use detect::program::{Options, Program};
 use detect::rules::disk::{Place, Unreadable};
-use detect::rules::{self, Bounds, DataFile, DataKind, Fault, Found, Items, RuleSet, Sources};
+use detect::rules::{
+    self, Bounds, DataFile, DataKind, Fault, Found, Items, ParserDoc, RuleSet, Sources,
+};
 
 use crate::Error;
 pub use installed::Installed;
@@ -47,6 +49,8 @@ pub struct Chosen {
     pub hub: Option<PathBuf>,
     /// Items by name; all when empty.
     pub items: Vec<String>,
+    /// The operator's own rules, besides those.
+    pub rules: Option<PathBuf>,
     /// Grok libraries.
     pub patterns: Option<PathBuf>,
     /// Data files.
@@ -99,22 +103,18 @@ pub(crate) fn named(faults: &[Fault]) -> String {
 /// All rules and their data, before any tuning.
 fn everything(detection: &Detection, installed: &Installed) -> Result<(RuleSet, DataSet), Error> {
     let named = (detection.patterns.clone(), detection.data.clone());
-    let root = detection.hub.clone().or_else(|| detection.rules.clone());
-    let (mut set, mut data) = gather(root, &detection.items, named.0.clone(), named.1.clone())?;
-    match (&detection.hub, &detection.rules, &installed.set) {
-        (Some(_), Some(own), _) => {
-            let (more, lists) = gather(Some(own.clone()), &[], None, None)?;
-            merge(&mut set, more);
-            data.extend(lists);
-        }
-        // A checkout that the configuration names stands instead of what was installed.
-        (Some(_), None, _) | (None, _, None) => {}
+    // A checkout that the configuration names stands instead of our own rules and of what
+    // was installed.
+    let hub = detection.hub.clone();
+    let (mut set, mut data) = gather(hub, &detection.items, named.0.clone(), named.1.clone())?;
+    if let (None, Some(folder)) = (&detection.hub, &installed.set) {
         // After our own: neither data files nor patterns of the hub take the place of ours.
-        (None, _, Some(folder)) => {
-            let (more, lists) = gather(Some(folder.clone()), &[], named.0, named.1)?;
-            merge(&mut set, more);
-            data.extend(lists);
-        }
+        let (more, lists) = gather(Some(folder.clone()), &[], named.0, named.1)?;
+        merge(&mut set, more);
+        data.extend(lists);
+    }
+    if let Some(own) = &detection.rules {
+        beside((&mut set, &mut data), own, detection.data.clone())?;
     }
     let foreign = |set: &RuleSet| set.scenarios.iter().any(|one| one.name == FOREIGN);
     if (detection.hub.is_some() || installed.set.is_some()) && !foreign(&set) {
@@ -184,12 +184,15 @@ pub(crate) fn untuned(detection: &Detection, installed: &Installed) -> Result<Ru
 /// # Errors
 /// When a folder cannot be read.
 pub fn choose(chosen: &Chosen) -> Result<Rulebook, Error> {
-    let (set, data) = gather(
+    let (mut set, mut data) = gather(
         chosen.hub.clone(),
         &chosen.items,
         chosen.patterns.clone(),
         chosen.data.clone(),
     )?;
+    if let Some(own) = &chosen.rules {
+        beside((&mut set, &mut data), own, chosen.data.clone())?;
+    }
     Ok(compile(set, &data, false))
 }
 
@@ -278,9 +281,39 @@ pub fn built_in_list(path: &str) -> Option<&'static str> {
     std::str::from_utf8(bytes).ok()
 }
 
+/// Adds the operator's own rules, and their data files before others of the same name.
+fn beside(
+    (set, data): (&mut RuleSet, &mut DataSet),
+    own: &Path,
+    lists: Option<PathBuf>,
+) -> Result<(), Error> {
+    let (own, mut lists) = gather(Some(own.to_owned()), &[], None, lists)?;
+    overlay(set, own);
+    lists.extend(core::mem::take(data));
+    *data = lists;
+    Ok(())
+}
+
+/// What of the operator's own has the name of another rule stands in its place.
+fn overlay(set: &mut RuleSet, own: RuleSet) {
+    let replaced = |name: &str| own.scenarios.iter().any(|one| one.name == name);
+    set.scenarios.retain(|one| !replaced(&one.name));
+    let nodes = own.parsers.iter().chain(&own.postoverflows);
+    let named: Vec<String> = nodes.map(|one| one.node.name.clone()).collect();
+    let kept = |one: &ParserDoc| one.node.name.is_empty() || !named.contains(&one.node.name);
+    set.parsers.retain(kept);
+    set.postoverflows.retain(kept);
+    merge(set, own);
+}
+
 fn merge(set: &mut RuleSet, more: RuleSet) {
     set.parsers.extend(more.parsers);
     set.postoverflows.extend(more.postoverflows);
+    // Stages run in the order of their names, whoever brings a node for them.
+    set.parsers
+        .sort_by(|one, other| one.stage.cmp(&other.stage));
+    set.postoverflows
+        .sort_by(|one, other| one.stage.cmp(&other.stage));
     set.scenarios.extend(more.scenarios);
     set.contexts.extend(more.contexts);
     set.patterns.extend(more.patterns);

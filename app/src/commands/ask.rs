@@ -234,11 +234,12 @@ fn explain_rule(rule: &RuleView, out: &mut Out) -> Result<(), Error> {
     for (word, text) in [
         ("counts", &rule.filter),
         ("by", &rule.groupby),
-        ("each once", &rule.distinct),
+        ("each once by", &rule.distinct),
         ("overflows", &rule.overflows),
     ] {
         if !text.is_empty() {
-            out.paragraph(&printable(&format!("{word:<10} {text}")), 2)?;
+            out.line(&format!("  {word}"))?;
+            out.paragraph(&printable(text), 4)?;
         }
     }
     Ok(())

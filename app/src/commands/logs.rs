@@ -57,8 +57,13 @@ pub fn replay(
         return Err(error.into());
     }
     tracing_line(&format!(
-        "{} lines, {} understood, {} exempt, {} not understood; {} alerts.",
-        summary.lines, summary.parsed, summary.whitelisted, summary.dropped, summary.buckets.alerts
+        "{} lines, {} understood, {} exempt, {} not understood; {} alert{}.",
+        summary.lines,
+        summary.parsed,
+        summary.whitelisted,
+        summary.dropped,
+        summary.buckets.alerts,
+        if summary.buckets.alerts == 1 { "" } else { "s" }
     ));
     Ok(())
 }

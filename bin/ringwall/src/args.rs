@@ -176,6 +176,9 @@ pub(crate) struct Items {
     /// A parser, scenario or collection, dependencies included; all when none is named
     #[arg(long = "item", value_name = "NAME")]
     pub(crate) items: Vec<String>,
+    /// A directory of rules of your own, besides those
+    #[arg(long, value_name = "DIR")]
+    pub(crate) rules: Option<PathBuf>,
     /// A directory of grok patterns
     #[arg(long, value_name = "DIR")]
     pub(crate) patterns: Option<PathBuf>,
@@ -227,7 +230,7 @@ pub(crate) struct Explain {
     #[arg(
         long,
         value_name = "WHO",
-        conflicts_with_all = ["kind", "log", "file", "all", "scenario", "hub", "items", "patterns", "data"]
+        conflicts_with_all = ["kind", "log", "file", "all", "scenario", "hub", "items", "rules", "patterns", "data"]
     )]
     pub(crate) decision: Option<String>,
 }

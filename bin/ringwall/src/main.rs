@@ -148,6 +148,7 @@ fn chosen(kind: String, items: Items) -> rulebook::Chosen {
     let Items {
         hub,
         items,
+        rules,
         patterns,
         data,
     } = items;
@@ -155,6 +156,7 @@ fn chosen(kind: String, items: Items) -> rulebook::Chosen {
         kind,
         hub,
         items,
+        rules,
         patterns,
         data,
     }

@@ -190,7 +190,7 @@ fn explained(instance: &Instance, rule: &str) {
     let shown = instance.say(&["explain", "--decision", "127.0.6.1"]);
     for part in [
         rule,
-        "counts ",
+        "counts",
         "evt.Meta.",
         "overflows ",
         "on event",
