@@ -204,6 +204,13 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// A number with its noun: `1 site`, `2 sites`.
+#[must_use]
+pub fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
 fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();

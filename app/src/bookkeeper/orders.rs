@@ -8,9 +8,9 @@ use store::NotDurable;
 use vocab::{Cidr, Decision, DecisionId, Kind, Origin, Scope, Timestamp};
 
 use super::configured::BY_CONFIGURATION;
-use super::why::count;
 use super::{Bookkeeper, Desk};
 use crate::control::protocol::DecisionView;
+use crate::term::counted;
 use crate::{now, random_id};
 
 /// How long a person waits for the disk.
@@ -108,7 +108,7 @@ impl Bookkeeper {
         values.dedup();
         Ok(format!(
             "Undone: {} for {}.",
-            count(ids.len(), "decision"),
+            counted(ids.len(), "decision"),
             values.join(", ")
         ))
     }
@@ -171,7 +171,10 @@ impl Bookkeeper {
         self.lock().forgive(&voided, time);
         Ok(match voided.len() {
             0 => format!("{subject} is allowed."),
-            ended => format!("{subject} is allowed; {} ended.", count(ended, "decision")),
+            ended => format!(
+                "{subject} is allowed; {} ended.",
+                counted(ended, "decision")
+            ),
         })
     }
 

@@ -7,6 +7,7 @@ use vocab::{Alert, Cidr, Decision, Kind, Origin, Timestamp};
 use super::{Bookkeeper, neighbours};
 use crate::control::protocol::{DecisionView, Remedy, WhyView};
 use crate::now;
+use crate::term::counted;
 
 impl Bookkeeper {
     /// Why an address, a range or a decision's subject is barred, or is not.
@@ -145,7 +146,7 @@ impl Verdict<'_> {
             (Origin::Detection, Some(alert)) => format!(
                 "{} saw {} within {}",
                 alert.scenario,
-                count(
+                counted(
                     usize::try_from(alert.events_count).unwrap_or(usize::MAX),
                     "event"
                 ),
@@ -190,14 +191,5 @@ impl Verdict<'_> {
 
 fn are(alerts: usize) -> String {
     let verb = if alerts == 1 { "was" } else { "were" };
-    format!("{} {verb}", count(alerts, "alert"))
-}
-
-/// A number with its noun.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{number} {noun}s")
-    }
+    format!("{} {verb}", counted(alerts, "alert"))
 }

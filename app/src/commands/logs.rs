@@ -14,7 +14,7 @@ use serde_json::json;
 use vocab::Alert;
 
 use crate::rulebook::{self, Chosen, Rulebook};
-use crate::term::{Out, Tone, printable};
+use crate::term::{Out, Tone, counted, printable};
 use crate::{Error, now};
 
 /// The longest line that is read; the rest of a longer one is skipped.
@@ -57,13 +57,15 @@ pub fn replay(
         return Err(error.into());
     }
     tracing_line(&format!(
-        "{} lines, {} understood, {} exempt, {} not understood; {} alert{}.",
-        summary.lines,
+        "{}, {} understood, {} exempt, {} not understood; {}.",
+        counted(usize::try_from(summary.lines).unwrap_or(usize::MAX), "line"),
         summary.parsed,
         summary.whitelisted,
         summary.dropped,
-        summary.buckets.alerts,
-        if summary.buckets.alerts == 1 { "" } else { "s" }
+        counted(
+            usize::try_from(summary.buckets.alerts).unwrap_or(usize::MAX),
+            "alert"
+        ),
     ));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use config::Arguments;
 
 use crate::rulebook::Installed;
-use crate::term::{Cell, Out, Tone};
+use crate::term::{Cell, Out, Tone, counted};
 use crate::{Error, configuration, rulebook};
 
 /// Validates the configuration and compiles the rules it names.
@@ -88,10 +88,4 @@ pub fn show(arguments: &Arguments, out: &mut Out) -> Result<(), Error> {
 /// When the output cannot be written.
 pub fn show_schema(out: &mut Out) -> Result<(), Error> {
     Ok(out.line(&format!("{:#}", config::json_schema()))?)
-}
-
-/// `1 site`, `2 sites`.
-fn counted(number: usize, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
 }

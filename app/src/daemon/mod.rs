@@ -26,6 +26,7 @@ use vocab::Timestamp;
 
 use crate::bookkeeper::Bookkeeper;
 use crate::labels::{Absent, Labels};
+use crate::term::counted;
 use crate::watch::Watch;
 use crate::{Error, now, rulebook, surroundings, translate};
 use build::Built;
@@ -239,7 +240,9 @@ impl Daemon {
         host::release_memory();
         tracing::info!(scenarios, broken, ?later, "configuration reloaded");
         let mut said = format!(
-            "The new configuration is in force: {scenarios} scenarios, {broken} broken rules."
+            "The new configuration is in force: {}, {}.",
+            counted(scenarios, "scenario"),
+            counted(broken, "broken rule")
         );
         if !later.is_empty() {
             said += &format!(" Only after a restart: {}.", later.join(", "));

@@ -78,11 +78,12 @@ fn every_rule_set_spares_what_other_sites_pages_have_browsers_send() {
             "a checkout and own rules",
             &both,
             Installed::default(),
-            2,
+            1,
             0,
         ),
         ("what was installed", &detection(), set(&one), 1, 1),
-        ("what was installed and own rules", &rules, set(&one), 2, 0),
+        ("what was installed and own rules", &rules, set(&one), 1, 1),
+        ("own rules beside ours", &rules, Installed::default(), 1, 1),
         ("nothing but ours", &detection(), Installed::default(), 0, 1),
     ] {
         let names = names(&load(detection, &installed).unwrap());

@@ -357,7 +357,8 @@ pub struct Detection {
     /// Parsers, scenarios or collections of the hub, such as
     /// `crowdsecurity/base-http-scenarios`. Empty: all of it.
     pub items: Vec<String>,
-    /// A directory of your own rules, in the same format. Left out: those built in.
+    /// A directory of your own rules, in the same format: they run beside the others, and one
+    /// with the name of another in its place. Left out: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<String>,
     /// A directory of grok patterns, besides those built in.

@@ -350,7 +350,7 @@ pub struct Detection {
     pub hub_url: String,
     /// Parsers, scenarios and collections to load from the hub; empty for all of it.
     pub items: Vec<String>,
-    /// A directory of rules in the same format; `None` for those built in.
+    /// A directory of the operator's own rules in the same format, beside the others.
     pub rules: Option<PathBuf>,
     /// Where grok patterns are looked up besides those built in.
     pub patterns: Option<PathBuf>,
