@@ -24,8 +24,11 @@ pub(super) fn apply(set: &mut RuleSet, detection: &Detection, installed: &Instal
             one(scenario, &tune, installed);
         }
         let here = installed.tuning.0.get(&scenario.name);
-        scenario.simulated |=
-            detection.simulation.contains(&scenario.name) || here.is_some_and(|one| one.simulated);
+        if detection.simulation.contains(&scenario.name) || here.is_some_and(|one| one.simulated) {
+            scenario.simulated = true;
+            // Another rule: its silence after an alert that barred nobody must not outlast it.
+            scenario.hash.push_str("+simulated");
+        }
     }
 }
 
