@@ -350,17 +350,10 @@ fn metrics_are_served_on_loopback_and_count() {
 
 #[test]
 fn a_hub_checkout_runs_unchanged_on_live_traffic() {
-    let shared = std::env::var_os("RINGWALL_SHARED").map_or_else(
-        || std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
-        std::path::PathBuf::from,
-    );
-    if !shared.join("hub").is_dir() {
-        support::cannot_run(&format!(
-            "there is no hub checkout at {}; set RINGWALL_SHARED",
-            shared.display()
-        ));
+    let Some(hub) = support::shared("hub") else {
         return;
-    }
+    };
+    let shared = hub.parent().expect("it lies in a folder");
     // The daemon gives root up: it reads a copy that everybody may read.
     let copy = support::Folder::make("hub");
     for part in ["hub", "crowdsec/patterns", "crowdsec/sec-lists"] {

@@ -33,7 +33,12 @@ pub struct Machines {
     names: HashMap<&'static str, String>,
     made: Vec<PathBuf>,
     folder: Folder,
+    /// A copy of the hub, served to the server alone.
+    hub: Option<PathBuf>,
 }
+
+/// Where the server finds the hub.
+const MIRROR: &str = "http://127.0.0.1:8199";
 
 impl Machines {
     pub fn make() -> Self {
@@ -66,6 +71,7 @@ impl Machines {
             names: HashMap::new(),
             made,
             folder,
+            hub: None,
         };
         machines.furnish();
         machines.connect();
@@ -106,6 +112,16 @@ impl Machines {
             self.on_server(&format!("ip link set v{number} master br0 up"));
             self.names.insert(name, space);
         }
+    }
+
+    /// Serves a copy of the hub to the server, in the place of the one on the internet.
+    pub fn mirror(&mut self, hub: PathBuf) {
+        let command = format!(
+            "python3 -m http.server --bind 127.0.0.1 --directory {} 8199",
+            hub.display()
+        );
+        self.stay("mirror", &command);
+        self.hub = Some(hub);
     }
 
     /// Types a command; what it printed, both streams, and how it ended.
@@ -170,6 +186,10 @@ impl Machines {
 
     fn shell(&self, machine: &str) -> Command {
         let mut command = Command::new("nsenter");
+        if let Some(hub) = &self.hub {
+            command.env("HUB", hub);
+            command.env("RINGWALL_DETECTION__HUB_URL", MIRROR);
+        }
         if machine == "server" {
             let id = self.server.id().to_string();
             command.args(["--target", &id, "--net", "--mount", "--wdns=/srv/guide"]);

@@ -29,7 +29,9 @@ mod support;
 mod transcript;
 
 use machines::Machines;
-use support::{cannot_run, missing};
+use std::path::PathBuf;
+
+use support::{cannot_run, missing, shared};
 use transcript::{Step, steps};
 
 /// What the machines and the guides' commands take.
@@ -68,7 +70,8 @@ fn typed(text: &str, least: usize, most_skipped: usize) {
         ));
         return;
     }
-    let (ran, skipped) = follow(text);
+    let Some(hub) = shared("hub") else { return };
+    let (ran, skipped) = follow(text, hub);
     println!("{ran} commands ran, {skipped} did not");
     assert!(ran >= least, "the guide has lost its commands: {ran}");
     assert!(
@@ -78,10 +81,11 @@ fn typed(text: &str, least: usize, most_skipped: usize) {
 }
 
 /// Does what a guide says; how many commands ran, and how many blocks did not.
-fn follow(text: &str) -> (usize, usize) {
+fn follow(text: &str, hub: PathBuf) -> (usize, usize) {
     // To see what a guide should say.
     let show = std::env::var_os("RINGWALL_GUIDE_SHOW").is_some();
     let mut machines = Machines::make();
+    machines.mirror(hub);
     let (mut ran, mut skipped) = (0, 0);
     for step in steps(text) {
         match step {

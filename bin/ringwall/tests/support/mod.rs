@@ -22,6 +22,23 @@ pub fn cannot_run(why: &str) {
     println!("NOT RUN: {why}");
 }
 
+/// A folder of the test data that stands beside the project (or at `$RINGWALL_SHARED`).
+pub fn shared(below: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("RINGWALL_SHARED").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
+        PathBuf::from,
+    );
+    let folder = root.join(below);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    cannot_run(&format!(
+        "{} is not here; set RINGWALL_SHARED",
+        folder.display()
+    ));
+    None
+}
+
 /// The tools that are missing, of those a test needs.
 pub fn missing(tools: &[&str]) -> Vec<String> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -270,19 +270,24 @@ fn a_running_instance_takes_up_what_is_installed_tuned_and_taken_back() {
 
 #[test]
 fn the_hub_as_it_is_installs_and_runs() {
-    let Some(shared) = shared() else { return };
+    let (Some(checkout), Some(shared)) = (
+        support::shared("hub"),
+        support::shared("crowdsec/sec-lists"),
+    ) else {
+        return;
+    };
     let hub = Hub::start();
     {
         let mut files = hub.files();
-        read_all(&shared.join("hub"), "", &mut files);
-        let index = std::fs::read(shared.join("hub/.index.json")).expect("it is read");
+        read_all(&checkout, "", &mut files);
+        let index = std::fs::read(checkout.join(".index.json")).expect("it is read");
         files.files.insert(".index.json".to_owned(), index);
     }
     let place = Place::new(&hub);
     let lists = place.folder.0.join("lists");
     let copied = Command::new("cp")
         .arg("-rL")
-        .arg(shared.join("crowdsec/sec-lists"))
+        .arg(shared)
         .arg(&lists)
         .status();
     assert!(copied.is_ok_and(|status| status.success()));
@@ -320,20 +325,6 @@ fn the_hub_as_it_is_installs_and_runs() {
     );
     let appsec = place.refuse(&["install", "crowdsecurity/appsec-default"]);
     assert!(appsec.contains("not run yet"), "{appsec}");
-}
-
-fn shared() -> Option<std::path::PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
-    let shared =
-        std::env::var_os("RINGWALL_SHARED").map_or_else(|| beside.into(), std::path::PathBuf::from);
-    if shared.join("hub").is_dir() {
-        return Some(shared);
-    }
-    support::cannot_run(&format!(
-        "there is no hub at {}; set RINGWALL_SHARED",
-        shared.display()
-    ));
-    None
 }
 
 /// All rule files below a folder.
