@@ -56,8 +56,13 @@ pub fn replay(
     if let Some(error) = failed {
         return Err(error.into());
     }
+    let evicted = summary.buckets.evicted + summary.buckets.crowded;
+    let room = match evicted {
+        0 => String::new(),
+        some => format!(" {some} living buckets made room for others."),
+    };
     tracing_line(&format!(
-        "{}, {} understood, {} exempt, {} not understood; {}.",
+        "{}, {} understood, {} exempt, {} not understood; {}.{room}",
         counted(usize::try_from(summary.lines).unwrap_or(usize::MAX), "line"),
         summary.parsed,
         summary.whitelisted,

@@ -16,6 +16,13 @@ pub trait Env {
     /// The value of any slot. For a slot of type `Text` the same as [`Env::text`].
     fn value(&self, slot: SlotId) -> Value<'_>;
 
+    /// Whether a slot that is a map of texts has a key; `None`: look for it in the map that
+    /// [`Env::value`] gives.
+    fn has_key(&self, map: SlotId, key: &[u8]) -> Option<bool> {
+        let _ = (map, key);
+        None
+    }
+
     /// The lines of the data file `name` (comments and empty lines left out); `None`
     /// when it is not loaded, which evaluates as an empty list.
     fn file(&self, name: &[u8]) -> Option<&[Box<[u8]>]> {
@@ -256,6 +263,10 @@ pub enum SearchTest {
     InRange,
     /// The line is a Go regular expression that matches the text (`RegexpInFile`).
     Regexp,
+    /// The line is a Go regular expression that matches the text (`TEXT matches #`). A
+    /// line that is none makes the test fail, so that a prepared search answers only where
+    /// there is no such line.
+    Matches,
 }
 
 /// A test of one text against every line of a data file, recognised in the source as

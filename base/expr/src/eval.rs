@@ -295,6 +295,12 @@ impl<'v> Run<'v> {
                 value => Ok(value),
             },
             Node::Binary(operator, two) => {
+                if let (Binary::In, Node::Const(Data::Text(key)), Node::Slot(map)) =
+                    (operator, &two[0], &two[1])
+                    && let Some(has) = self.env.0.has_key(*map, key)
+                {
+                    return Ok(Value::Bool(has));
+                }
                 let left = self.value(&two[0], scope)?;
                 let right = self.value(&two[1], scope)?;
                 self.apply(*operator, left, right)
@@ -388,7 +394,11 @@ impl<'v> Run<'v> {
         for line in self.env.0.file(&search.file).unwrap_or_default() {
             self.budget.step(1)?;
             let line = functions::text::cased(search.line_case, Cow::Borrowed(line));
-            if functions::text::line_fits(search.test, &text, &line) {
+            let fits = match search.test {
+                SearchTest::Matches => compare::matches(&text, &line)?,
+                test => functions::text::line_fits(test, &text, &line),
+            };
+            if fits {
                 return Ok(true);
             }
         }

@@ -218,6 +218,7 @@ fn recognise(each: &Each) -> Option<Node> {
                 Binary::StartsWith => SearchTest::StartsWith,
                 Binary::EndsWith => SearchTest::EndsWith,
                 Binary::Equal => SearchTest::Equal,
+                Binary::Matches => SearchTest::Matches,
                 _ => return None,
             };
             (test, &sides[0], &sides[1])

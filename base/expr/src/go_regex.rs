@@ -40,7 +40,10 @@ pub fn compile(pattern: &[u8]) -> Result<Regex, RegexError> {
 }
 
 /// Compiles a pattern that was computed during an evaluation, with tight bounds.
-pub(crate) fn compile_small(pattern: &[u8]) -> Result<Regex, RegexError> {
+///
+/// # Errors
+/// [`RegexError`] if it is no RE2 pattern or above the bounds.
+pub fn compile_small(pattern: &[u8]) -> Result<Regex, RegexError> {
     if pattern.len() > 1024 {
         return Err(refuse("a computed pattern is longer than 1024 bytes"));
     }

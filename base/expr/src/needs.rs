@@ -13,7 +13,7 @@ pub use words::regex_words;
 
 use crate::ast::Binary;
 use crate::call::Function;
-use crate::env::{Case, DataSearch};
+use crate::env::{Case, DataSearch, SearchTest};
 use crate::node::{Each, EachKind, Node, Test};
 use crate::schema::SlotId;
 use crate::value::Data;
@@ -92,7 +92,7 @@ fn need(node: &Node, frames: Frames<'_>) -> Need {
             Some(found) => words(of, frames, &mut found.into_iter()),
             None => Need::Always,
         },
-        Node::Search(of, search) => match subject(of, frames) {
+        Node::Search(of, search) => match subject(of, frames).filter(|_| never_fails(search)) {
             Some(subject) => unless_escaped(subject, Need::Search(subject.slot, search.clone())),
             None => Need::Always,
         },
@@ -203,11 +203,17 @@ fn is_harmless(node: &Node, frames: Frames<'_>) -> bool {
         Node::Not(of) | Node::TextIn(of, _) => is_harmless(of, frames),
         Node::TextTest(test) => subject(&test.of, frames).is_some(),
         Node::AnyNeedle(any) => subject(&any.of, frames).is_some(),
-        Node::Matches(of, _) | Node::Search(of, _) => subject(of, frames).is_some(),
+        Node::Matches(of, _) => subject(of, frames).is_some(),
+        Node::Search(of, search) => never_fails(search) && subject(of, frames).is_some(),
         Node::And(parts) | Node::Or(parts) => parts.iter().all(|part| is_harmless(part, frames)),
         Node::Call(..) => subject(node, frames).is_some(),
         _ => false,
     }
+}
+
+/// Whether a search gives an answer whatever the file holds.
+fn never_fails(search: &DataSearch) -> bool {
+    search.test != SearchTest::Matches
 }
 
 fn subject(node: &Node, frames: Frames<'_>) -> Option<Subject> {

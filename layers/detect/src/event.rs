@@ -63,6 +63,8 @@ pub struct Event {
     pub whitelisted: bool,
     /// How often a filter changed it, over its life.
     pub(crate) effects: u64,
+    /// How often a value was set or the event cleared, over its life.
+    changes: u64,
     /// Values that were not set because the event was full, over its life.
     pub refused: u64,
     /// Whether others look at events of the same log at the same time, so that what one
@@ -92,6 +94,7 @@ impl Event {
             self.cells.fill(Cell::default());
             1
         });
+        self.changes += 1;
         self.arena.clear();
         self.touched.clear();
         self.extra.clear();
@@ -109,6 +112,11 @@ impl Event {
             self.deferred.set(true);
         }
         self.defers
+    }
+
+    /// A number that is another whenever a value was set.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     #[inline]
@@ -214,6 +222,7 @@ impl Event {
             start,
             len,
         };
+        self.changes += 1;
         self.forget_maps();
     }
 
@@ -255,6 +264,7 @@ impl Event {
         if let Some(cell) = self.cells.get_mut(slot.0 as usize) {
             *cell = before.0;
         }
+        self.changes += 1;
         self.forget_maps();
     }
 
@@ -278,6 +288,12 @@ impl Event {
             }
             fields
         })
+    }
+
+    /// Whether a value was set by this name.
+    pub(crate) fn has_named(&self, slots: &Slots, space: Space, name: &[u8]) -> bool {
+        let beside = |extra: &Extra| extra.space == space && *extra.name == *name;
+        slots.find(space, name).is_some_and(|slot| self.has(slot)) || self.extra.iter().any(beside)
     }
 
     /// Whether a space has values under names that no rule mentions.

@@ -8,11 +8,15 @@
 //! words are not expanded. Refuses: cycles, unknown names, expansions beyond
 //! [`MAX_EXPANDED`]. On failure: [`GrokError`], at compile time only.
 
+mod walk;
+
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use expr::go_regex;
 use regex::bytes::{CaptureLocations, Regex};
+
+use walk::{Walk, Ways};
 
 /// The longest expansion in bytes.
 pub const MAX_EXPANDED: usize = 64 * 1024;
@@ -133,6 +137,25 @@ pub struct Grok {
     regex: Regex,
     /// Field names and the groups that feed them.
     fields: Vec<(String, usize)>,
+    /// The same pattern for a search in two passes, made when it is first searched;
+    /// nothing where that cannot be.
+    walk: Arc<OnceLock<Option<Walk>>>,
+}
+
+/// Room for a grok's matches, one per thread; what it learns of the pattern stays.
+#[derive(Debug, Default)]
+pub struct Room {
+    ways: Ways,
+    captures: Option<CaptureLocations>,
+    plain: bool,
+}
+
+impl Room {
+    /// From now on only the engine of `regex` searches: what the other search is held
+    /// against.
+    pub fn search_plainly(&mut self) {
+        self.plain = true;
+    }
 }
 
 impl Grok {
@@ -146,7 +169,11 @@ impl Grok {
                 None => fields.push((field.clone(), at)),
             }
         }
-        Self { regex, fields }
+        Self {
+            regex,
+            fields,
+            walk: Arc::default(),
+        }
     }
 
     /// The names of the fields that a match sets, each once.
@@ -156,29 +183,52 @@ impl Grok {
 
     /// Room for a match, to be reused.
     #[must_use]
-    pub fn room(&self) -> CaptureLocations {
-        self.regex.capture_locations()
+    pub fn room(&self) -> Room {
+        Room::default()
+    }
+
+    fn walk(&self) -> Option<&Walk> {
+        let make = || {
+            let (limit, nest) = (go_regex::MAX_PROGRAM, go_regex::MAX_NEST);
+            Walk::new(self.regex.as_str(), limit, nest)
+        };
+        self.walk.get_or_init(make).as_ref()
     }
 
     /// Matches `text`: calls `set` with each field's place in [`Grok::fields`] and its
     /// value, and answers whether it matched. `room` must be this grok's own.
-    pub fn run(
-        &self,
-        text: &[u8],
-        room: &mut CaptureLocations,
-        mut set: impl FnMut(usize, &[u8]),
-    ) -> bool {
-        let text = &*go_regex::readable(text);
-        if self.fields.is_empty() || self.regex.captures_read(room, text).is_none() {
+    pub fn run(&self, text: &[u8], room: &mut Room, mut set: impl FnMut(usize, &[u8])) -> bool {
+        if self.fields.is_empty() {
             return false;
         }
-        for (place, (_, group)) in self.fields.iter().enumerate() {
-            let found = room
-                .get(*group)
-                .and_then(|(start, end)| text.get(start..end));
-            set(place, found.unwrap_or(b""));
+        let text = &*go_regex::readable(text);
+        let walk = self.walk().filter(|_| !room.plain);
+        let walked = walk.and_then(|walk| room.ways.search(walk, text));
+        match walked {
+            Some(false) => return false,
+            Some(true) => self.tell(text, |group| room.ways.group(group), &mut set),
+            None => {
+                let captures = &mut room.captures;
+                let captures = captures.get_or_insert_with(|| self.regex.capture_locations());
+                if self.regex.captures_read(captures, text).is_none() {
+                    return false;
+                }
+                self.tell(text, |group| captures.get(group), &mut set);
+            }
         }
         true
+    }
+
+    fn tell(
+        &self,
+        text: &[u8],
+        found: impl Fn(usize) -> Option<(usize, usize)>,
+        set: &mut impl FnMut(usize, &[u8]),
+    ) {
+        for (place, (_, group)) in self.fields.iter().enumerate() {
+            let range = found(*group).and_then(|(start, end)| text.get(start..end));
+            set(place, range.unwrap_or(b""));
+        }
     }
 }
 

@@ -83,6 +83,23 @@ impl Stages {
         }
     }
 
+    /// Numbers the expressions of all whitelists; the sides of each, in order.
+    pub(crate) fn whites(&mut self) -> Vec<Vec<expr::Part>> {
+        fn number(node: &mut Node, all: &mut Vec<Vec<expr::Part>>) {
+            if let Some(whitelist) = &mut node.whitelist {
+                whitelist.first = u32::try_from(all.len()).unwrap_or(u32::MAX);
+                all.extend(whitelist.expressions.iter().map(expr::Expr::parts));
+            }
+            node.children
+                .iter_mut()
+                .for_each(|child| number(child, all));
+        }
+        let mut all = Vec::new();
+        let nodes = self.stages.iter_mut().flat_map(|(_, nodes)| nodes);
+        nodes.for_each(|node| number(node, &mut all));
+        all
+    }
+
     /// Rooms for the captures of every grok, filled as they are used.
     pub(crate) fn rooms(&self) -> Rooms {
         Rooms::new(self.groks, self.stages.len())

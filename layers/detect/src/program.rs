@@ -29,7 +29,8 @@ use crate::parse::{Parsed, Run, Stages};
 use after::Context;
 use env::{EventEnv, Ground};
 use scenario::{Pouring, Scenario, Values};
-use sieve::{Ask, Chosen, Sieve};
+use sieve::Ask;
+pub(crate) use sieve::{Chosen, Sieve};
 use std::sync::Arc;
 
 /// A log line and where it came from.
@@ -58,6 +59,8 @@ pub struct Program {
     postoverflows: Stages,
     scenarios: Vec<Scenario>,
     sieve: Sieve,
+    /// The same for the expressions of whitelists, where there are many.
+    whites: Option<Sieve>,
     specs: Arc<[BucketSpec]>,
     /// The scenario that counts what others do not count because it is foreign.
     instead: Option<usize>,
@@ -340,6 +343,7 @@ impl Program {
                 now: line.received,
             },
             rooms: &mut scratch.rooms,
+            whites: self.whites.as_ref(),
             dates: &self.dates,
             stage: 0,
             last: 0,
@@ -402,6 +406,7 @@ impl Program {
                     now,
                 },
                 rooms: &mut scratch.rooms,
+                whites: self.whites.as_ref(),
                 dates: &self.dates,
                 stage: 0,
                 last: 0,

@@ -63,11 +63,16 @@ pub(super) struct Place(PathBuf);
 
 impl Place {
     pub(super) fn make() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("ringwall-bench-{}", std::process::id()));
-        fs::create_dir(&path).with_context(|| format!("Cannot make {}.", path.display()))?;
-        let place = Self(path);
+        let place = Self::bare()?;
         place.certify()?;
         Ok(place)
+    }
+
+    /// A folder without certificates.
+    pub(super) fn bare() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("ringwall-bench-{}", std::process::id()));
+        fs::create_dir(&path).with_context(|| format!("Cannot make {}.", path.display()))?;
+        Ok(Self(path))
     }
 
     /// Makes an ECDSA certificate, and the one file with key and certificate that HAProxy wants.

@@ -80,7 +80,7 @@ pub(super) fn run(place: &Place, nginx: &Contender) -> Result<Option<Watched>> {
 }
 
 /// Makes a configuration of Debian's files; how many scenarios it has.
-fn furnish(debian: &Path, folder: &Path, log: &Path) -> Result<usize> {
+pub(super) fn furnish(debian: &Path, folder: &Path, log: &Path) -> Result<usize> {
     let hub = debian.join("usr/share/crowdsec/hub");
     for sub in [
         "parsers/s00-raw",

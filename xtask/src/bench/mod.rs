@@ -12,6 +12,7 @@
 //! | [`reaction`] | from the deciding request to the first refused one |
 //! | [`control`] | orders to a running instance, and a full book |
 //! | [`report`] | figures as text |
+//! | [`detect`] | another suite: logs through the engine, and through crowdsec |
 //! | [`field`] | another suite: what attackers get through, past us and past the peer |
 //! | [`verdict`] | figures held against the aims, and where a peer is better |
 //!
@@ -24,6 +25,7 @@
 mod contender;
 mod control;
 mod crowdsec;
+mod detect;
 mod field;
 mod idle;
 mod load;
@@ -108,7 +110,8 @@ pub(crate) fn run(suite: &str, rest: &[String]) -> Result<bool> {
     match suite {
         "edge" => edge(rest),
         "field" => field::run(rest),
-        other => bail!("There is no benchmark '{other}'. There are: edge, field."),
+        "detect" => detect::run(rest),
+        other => bail!("There is no benchmark '{other}'. There are: edge, field, detect."),
     }
 }
 

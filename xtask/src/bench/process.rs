@@ -139,7 +139,7 @@ pub(super) fn resident(family: &[u32]) -> f64 {
     each.sum::<f64>() / 1024.0
 }
 
-fn kibibytes(text: &str, key: &str) -> f64 {
+pub(super) fn kibibytes(text: &str, key: &str) -> f64 {
     text.lines()
         .filter_map(|line| line.strip_prefix(key))
         .filter_map(|rest| rest.split_whitespace().next()?.parse::<f64>().ok())

@@ -18,6 +18,7 @@ use crate::run::root;
 
 /// What is between one of these and [`END`] is written by that benchmark.
 pub(super) const EDGE: &str = "<!-- figures of 'cargo xtask bench edge' -->\n";
+pub(super) const DETECT: &str = "<!-- figures of 'cargo xtask bench detect' -->\n";
 pub(super) const FIELD: &str = "<!-- figures of 'cargo xtask bench field' -->\n";
 const END: &str = "<!-- end of figures -->\n";
 
@@ -314,8 +315,11 @@ pub(super) fn write(file: &Path, begin: &str, figures: &str) -> Result<()> {
 }
 
 fn replaced(old: &str, begin: &str, figures: &str) -> String {
-    let (before, after) = match (old.split_once(begin), old.split_once(END)) {
-        (Some((before, _)), Some((_, after))) => (before.to_owned(), after),
+    let parts = old.split_once(begin);
+    // Another benchmark's figures may stand before these, with an end of their own.
+    let parts = parts.and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let (before, after) = match parts {
+        Some((before, after)) => (before.to_owned(), after),
         _ if old.is_empty() => (String::new(), ""),
         _ => (format!("{}\n\n", old.trim_end()), ""),
     };

@@ -202,13 +202,18 @@ fn test(operator: Binary, left: &Value<'_>, right: &Value<'_>) -> Outcome<bool> 
         Binary::Contains => Ok(memchr::memmem::find(text, other).is_some()),
         Binary::StartsWith => Ok(text.starts_with(other)),
         Binary::EndsWith => Ok(text.ends_with(other)),
-        _ => match go_regex::compile_small(other) {
-            Ok(regex) => Ok(go_regex::is_match(&regex, text)),
-            Err(_) => Err(EvalError::Call {
-                function: "matches",
-                reason: "the right side is no regular expression",
-            }),
-        },
+        _ => matches(text, other),
+    }
+}
+
+/// Whether a pattern that was computed matches a text.
+pub(super) fn matches(text: &[u8], pattern: &[u8]) -> Outcome<bool> {
+    match go_regex::compile_small(pattern) {
+        Ok(regex) => Ok(go_regex::is_match(&regex, text)),
+        Err(_) => Err(EvalError::Call {
+            function: "matches",
+            reason: "the right side is no regular expression",
+        }),
     }
 }
 

@@ -135,7 +135,7 @@ pub(crate) fn line_fits(test: SearchTest, text: &[u8], line: &[u8]) -> bool {
         SearchTest::EndsWith => text.ends_with(line),
         SearchTest::Equal => text == line,
         SearchTest::InRange => net::in_range(text, line),
-        SearchTest::Regexp => false,
+        SearchTest::Regexp | SearchTest::Matches => false,
     }
 }
 

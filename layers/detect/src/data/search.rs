@@ -68,7 +68,7 @@ impl Searches {
         let prepare = |search: &DataSearch| {
             let name = core::str::from_utf8(&search.file).ok()?;
             let file = data.get(name)?;
-            let matcher = matcher(search, file, &mut |line, what| broken(name, line, what));
+            let matcher = matcher(search, file, &mut |line, what| broken(name, line, what))?;
             Some(Prepared {
                 case: search.text_case,
                 matcher,
@@ -128,12 +128,12 @@ fn matcher(
     search: &DataSearch,
     file: &DataLines,
     broken: &mut dyn FnMut(&[u8], String),
-) -> Matcher {
+) -> Option<Matcher> {
     let lines = || file.lines.iter().map(|line| cased(search.line_case, line));
     if file.lines.is_empty() {
-        return Matcher::Never;
+        return Some(Matcher::Never);
     }
-    match search.test {
+    let matcher = match search.test {
         SearchTest::Contains => automaton(lines(), false, false).map(Matcher::Contains),
         SearchTest::StartsWith => automaton(lines(), true, false).map(Matcher::Starts),
         SearchTest::EndsWith => {
@@ -145,9 +145,18 @@ fn matcher(
             lines().map(|line| Box::from(&*line)).collect(),
         )),
         SearchTest::InRange => Some(Matcher::InRange(ranges(file, broken))),
-        SearchTest::Regexp => Some(Matcher::Patterns(Box::new(patterns(file, broken)))),
-    }
-    .unwrap_or(Matcher::Never)
+        SearchTest::Regexp => {
+            let all = patterns(lines(), go_regex::compile, broken);
+            Some(Matcher::Patterns(Box::new(all)))
+        }
+        SearchTest::Matches => {
+            let mut whole = true;
+            let all = patterns(lines(), go_regex::compile_small, &mut |_, _| whole = false);
+            // Otherwise the expression says by itself that it fails.
+            return whole.then(|| Matcher::Patterns(Box::new(all)));
+        }
+    };
+    Some(matcher.unwrap_or(Matcher::Never))
 }
 
 /// An automaton over lines. The choice of a full table is left to small sets.
@@ -191,7 +200,11 @@ fn ranges(file: &DataLines, broken: &mut dyn FnMut(&[u8], String)) -> Vec<Cidr> 
     ranges
 }
 
-fn patterns(file: &DataLines, broken: &mut dyn FnMut(&[u8], String)) -> Patterns {
+fn patterns<'l>(
+    lines: impl Iterator<Item = Cow<'l, [u8]>>,
+    compile: impl Fn(&[u8]) -> Result<Regex, go_regex::RegexError>,
+    broken: &mut dyn FnMut(&[u8], String),
+) -> Patterns {
     let mut needed: Vec<Box<[u8]>> = Vec::new();
     let mut found = Patterns {
         needed: None,
@@ -199,9 +212,9 @@ fn patterns(file: &DataLines, broken: &mut dyn FnMut(&[u8], String)) -> Patterns
         wordy: Vec::new(),
         always: Vec::new(),
     };
-    for line in file.lines.iter() {
-        match go_regex::compile(line) {
-            Err(error) => broken(line, error.to_string()),
+    for line in lines {
+        match compile(&line) {
+            Err(error) => broken(&line, error.to_string()),
             Ok(regex) => match regex_words(regex.as_str()) {
                 Some(words) => {
                     found.behind.extend(words.iter().map(|_| found.wordy.len()));
@@ -421,6 +434,34 @@ mod tests {
     }
 
     #[test]
+    fn computed_patterns_are_prepared_unless_one_is_none() {
+        use SearchTest::Matches;
+        let lines = "/a[0-9]+$\n/b(c|d)";
+        for (text, want) in [
+            ("/A12", true),
+            ("/a12x", false),
+            ("/bd", true),
+            ("/be", false),
+        ] {
+            let got = test(lines, Matches, Case::Upper, Case::Upper, text);
+            assert_eq!(got, want, "{text}");
+        }
+        let mut data = DataSet::default();
+        data.add("f", DataKind::Lines, "/a\n(");
+        let search = DataSearch {
+            file: b"f".as_slice().into(),
+            test: Matches,
+            text_case: Case::Exact,
+            line_case: Case::Exact,
+            id: Some(SearchId(0)),
+        };
+        let searches = Searches::prepare(std::slice::from_ref(&search), &data, |_, _, what| {
+            panic!("the expression says so itself: {what}")
+        });
+        assert_eq!(searches.test(&search, b"/a"), None, "asked line by line");
+    }
+
+    #[test]
     fn letters_beyond_ascii_hide_nothing() {
         use SearchTest::Regexp;
         for (text, want) in [
@@ -453,7 +494,9 @@ mod tests {
         ] {
             let mut data = DataSet::default();
             data.add("f", DataKind::Lines, lines);
-            let found = patterns(data.get("f").unwrap(), &mut |_, what| panic!("{what}"));
+            let file = data.get("f").unwrap();
+            let lines = file.lines.iter().map(|line| Cow::Borrowed(&**line));
+            let found = patterns(lines, go_regex::compile, &mut |_, what| panic!("{what}"));
             let mut runs = 0;
             let matched = found.any(text.as_bytes(), |regex, text| {
                 runs += 1;

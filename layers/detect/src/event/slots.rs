@@ -117,7 +117,7 @@ pub mod slot {
 /// Every name that the rules of a program mention, with its number.
 #[derive(Clone, Debug)]
 pub struct Slots {
-    numbers: HashMap<(Space, Box<[u8]>), SlotId>,
+    numbers: [HashMap<Box<[u8]>, SlotId>; Space::COUNT],
     names: Vec<(Space, Box<str>)>,
     searches: Vec<DataSearch>,
     /// Slots that an expression reads, by number.
@@ -129,7 +129,7 @@ pub struct Slots {
 impl Default for Slots {
     fn default() -> Self {
         let mut slots = Self {
-            numbers: HashMap::new(),
+            numbers: Default::default(),
             names: Vec::new(),
             searches: Vec::new(),
             read: Vec::new(),
@@ -150,7 +150,9 @@ impl Slots {
             return known;
         }
         let fresh = SlotId(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
-        self.numbers.insert((space, name.as_bytes().into()), fresh);
+        if let Some(numbers) = self.numbers.get_mut(space.place()) {
+            numbers.insert(name.as_bytes().into(), fresh);
+        }
         self.names.push((space, name.into()));
         self.read.push(false);
         if let Some(sorted) = self.sorted.get_mut(space.place()) {
@@ -191,7 +193,7 @@ impl Slots {
     /// The number of a name, if a rule mentions it.
     #[must_use]
     pub fn find(&self, space: Space, name: &[u8]) -> Option<SlotId> {
-        self.numbers.get(&(space, Box::from(name))).copied()
+        self.numbers.get(space.place())?.get(name).copied()
     }
 
     /// The name of a number.

@@ -30,6 +30,108 @@ fn pairs(found: &[(&str, &str)]) -> Option<Vec<(String, String)>> {
 }
 
 #[test]
+fn two_passes_find_what_backtracking_finds() {
+    let library = library(&[
+        ("DATA", ".*?"),
+        ("GREEDY", ".*"),
+        ("WORD", r"\b\w+\b"),
+        ("INT", "[+-]?[0-9]+"),
+        ("IP", r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"),
+        (
+            "NAME",
+            r"\b(?:[0-9A-Za-z]{1,3})(?:\.(?:[0-9A-Za-z]{1,3}))*(\.?|\b)",
+        ),
+        ("HOST", "(?:%{IP}|%{NAME})"),
+    ]);
+    let patterns = [
+        "(%{HOST:site}(:%{INT:port})? )?%{HOST:from} - %{DATA:what} %{INT:number}",
+        "^%{GREEDY:before}\\?%{GREEDY:after}$",
+        "%{DATA:a}%{DATA:b} %{GREEDY:c}",
+        "(a|ab)(c|bcd)%{DATA:x}%{INT:y}",
+        "(?:a*)*%{WORD:x}",
+        "(|a)+%{INT:x}?",
+        "%{WORD:x}|%{INT:y}",
+        "(?m)^%{INT:x}$",
+        "(?i)%{WORD:x} Ab",
+        "%{INT:a}(%{WORD:b}|%{GREEDY:c}) ?(%{INT:d})*",
+        r"\B%{INT:x}\b",
+        "[^a]*%{DATA:x}$",
+        "%{DATA:x}",
+    ];
+    let groks: Vec<Grok> = patterns
+        .iter()
+        .map(|pattern| library.compile(pattern).unwrap())
+        .collect();
+    let mut rooms: Vec<(Room, Room)> = groks
+        .iter()
+        .map(|grok| (grok.room(), grok.room()))
+        .collect();
+    let pieces = [
+        "a", "b", "ab", "bcd", "1", "22", "10.0.0.1", ".", " ", " - ", "?", "\n", "A", ":", "+",
+        "\u{e4}", "_", "x.y",
+    ];
+    let mut state = 11_u64;
+    let mut hits = 0;
+    for _ in 0..3_000 {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let mut text = String::new();
+        let mut rest = state;
+        for _ in 0..(state >> 60) {
+            text += pieces[(rest >> 20) as usize % pieces.len()];
+            rest = rest.rotate_left(9).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+        for (grok, (fast, plain)) in groks.iter().zip(&mut rooms) {
+            plain.search_plainly();
+            let of = |room: &mut Room| {
+                let mut found = Vec::new();
+                let matched = grok.run(text.as_bytes(), room, |place, value| {
+                    found.push((place, value.to_vec()));
+                });
+                matched.then_some(found)
+            };
+            assert!(fast.captures.is_none(), "the search never gave up");
+            let want = of(plain);
+            assert_eq!(of(fast), want, "{} in {text:?}", grok.regex.as_str());
+            hits += u32::from(want.is_some());
+        }
+    }
+    assert!(hits > 5_000, "the texts are not without matches: {hits}");
+}
+
+#[test]
+fn what_a_stranger_writes_cannot_make_a_search_grow_without_end() {
+    // Every suffix of such a text is another set of states.
+    let library = library(&[("X", "(?:a|b)*a(?:a|b){14}c"), ("TAIL", ".*")]);
+    let grok = library
+        .compile("%{X:x}%{TAIL:y}|(?:c|d)(?:[cd]){14}%{X:z}")
+        .unwrap();
+    let mut room = grok.room();
+    let mut state = 3_u64;
+    for _ in 0..60 {
+        let mut text = Vec::new();
+        for _ in 0..2_000 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            text.push(b"abcd"[(state >> 62) as usize]);
+        }
+        let mut plain = grok.room();
+        plain.search_plainly();
+        let (mut found, mut want) = (Vec::new(), Vec::new());
+        grok.run(&text, &mut room, |at, value| {
+            found.push((at, value.to_vec()))
+        });
+        grok.run(&text, &mut plain, |at, value| {
+            want.push((at, value.to_vec()))
+        });
+        assert_eq!(found, want);
+        assert!(room.ways.weight() < 4 << 20, "{}", room.ways.weight());
+    }
+}
+
+#[test]
 fn fields_are_kept_and_groups_without_a_part_are_empty() {
     let library = library(&[
         ("WORD", r"\b\w+\b"),

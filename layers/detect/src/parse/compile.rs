@@ -180,6 +180,7 @@ impl<'c> Compiler<'c> {
             .map(|text| self.expression(text, Type::Bool))
             .collect::<Made<_>>()?;
         Ok(Whitelist {
+            first: 0,
             reason: whitelist.reason.clone(),
             ranges,
             expressions,

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use expr::{Expr, SlotId, Value};
-use regex::bytes::CaptureLocations;
 use vocab::{Cidr, Timestamp};
 
 use super::enrich::{self, Method};
@@ -11,10 +10,11 @@ use super::gates::{Gates, Passes};
 use crate::event::slot;
 use crate::explain::Witness;
 use crate::gotime::Dates;
-use crate::grok::Grok;
+use crate::grok::{Grok, Room};
 use crate::outside::Query;
 use crate::overflow::Part;
 use crate::program::env::EventEnv;
+use crate::program::{Chosen, Sieve};
 
 /// A compiled parser node.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub(crate) struct Whitelist {
     pub(crate) reason: String,
     pub(crate) ranges: Vec<Cidr>,
     pub(crate) expressions: Vec<Expr>,
+    /// The number of its first expression among those of all whitelists.
+    pub(crate) first: u32,
 }
 
 #[derive(Debug)]
@@ -88,8 +90,13 @@ pub(crate) enum StaticValue {
 /// through.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
-    rooms: Vec<Option<CaptureLocations>>,
+    rooms: Vec<Option<Room>>,
     passes: Vec<Passes>,
+    /// Whether nothing is spared: every node is asked, and groks search as they always did.
+    pub(crate) plain: bool,
+    /// Which expressions of whitelists can hold, and of which state of the event.
+    may_hold: Chosen,
+    looked_at: Option<u64>,
 }
 
 impl Rooms {
@@ -97,7 +104,11 @@ impl Rooms {
         let (mut rooms, mut passes) = (Vec::new(), Vec::new());
         rooms.resize_with(groks, || None);
         passes.resize_with(stages, Passes::default);
-        Self { rooms, passes }
+        Self {
+            rooms,
+            passes,
+            ..Self::default()
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -110,6 +121,8 @@ impl Rooms {
 pub(crate) struct Run<'r> {
     pub(crate) env: EventEnv<'r>,
     pub(crate) rooms: &'r mut Rooms,
+    /// Tells which expressions of whitelists can hold, where there are many.
+    pub(crate) whites: Option<&'r Sieve>,
     pub(crate) dates: &'r Dates,
     /// The stage that the event is in: each node that succeeds with
     /// `onsuccess: next_stage` moves it one further.
@@ -146,7 +159,7 @@ impl Run<'_> {
         nodes: &'n [Node],
         from: usize,
     ) -> Option<(usize, &'n Node)> {
-        let gates = gates.filter(|_| !self.is_watched());
+        let gates = gates.filter(|_| !self.is_watched() && !self.rooms.plain);
         let number = match gates {
             Some(gates) => match self.rooms.passes.get_mut(gates.stage) {
                 Some(passes) => gates.next(&self.env, passes, from)?,
@@ -229,11 +242,9 @@ impl Run<'_> {
     }
 
     fn whitelist(&mut self, whitelist: &Whitelist) -> bool {
+        let mut numbered = (whitelist.first..).zip(&whitelist.expressions);
         let exempt = self.in_range(whitelist)
-            || whitelist
-                .expressions
-                .iter()
-                .any(|expression| self.truth(expression));
+            || numbered.any(|(number, expression)| self.may_hold(number) && self.truth(expression));
         if exempt && !self.env.event.whitelisted {
             let event = &mut *self.env.event;
             event.whitelisted = true;
@@ -245,9 +256,26 @@ impl Run<'_> {
         exempt
     }
 
+    /// Whether an expression of a whitelist can hold; where not, it neither holds nor fails.
+    fn may_hold(&mut self, number: u32) -> bool {
+        let unspared = self.is_watched() || self.rooms.plain;
+        let Some(sieve) = self.whites.filter(|_| !unspared) else {
+            return true;
+        };
+        let now = Some(self.env.event.changes());
+        if self.rooms.looked_at != now {
+            sieve.choose(self.env.event, false, &mut self.rooms.may_hold);
+            self.rooms.looked_at = now;
+        }
+        self.rooms.may_hold.has(number)
+    }
+
     /// Whether the source lies in the whitelist's ranges; of an overflow, all of its
     /// sources. One colleague among many attackers does not exempt the others.
     fn in_range(&mut self, whitelist: &Whitelist) -> bool {
+        if whitelist.ranges.is_empty() {
+            return false;
+        }
         let covers = |text: &str| {
             let address = text.parse::<IpAddr>();
             address
@@ -258,9 +286,6 @@ impl Run<'_> {
             let text = core::str::from_utf8(event.text(slot::META_SOURCE_IP));
             return text.is_ok_and(covers);
         };
-        if whitelist.ranges.is_empty() {
-            return false;
-        }
         let all = overflow.values().len();
         let mut spared = core::mem::take(&mut overflow.spared);
         for value in overflow.values().filter(|value| covers(value)) {
@@ -282,10 +307,17 @@ impl Run<'_> {
                 Err(error) => return self.failed(&error),
             },
         }
+        let plain = self.rooms.plain;
         let Some(room) = self.rooms.rooms.get_mut(step.room) else {
             return false;
         };
-        let room = room.get_or_insert_with(|| step.grok.room());
+        let room = room.get_or_insert_with(|| {
+            let mut room = step.grok.room();
+            if plain {
+                room.search_plainly();
+            }
+            room
+        });
         let event = &mut *self.env.event;
         let matched = step.grok.run(self.text, room, |place, value| {
             if let Some(slot) = step.slots.get(place) {

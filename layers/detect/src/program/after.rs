@@ -139,6 +139,7 @@ impl Program {
                 now: overflow.stop_at,
             },
             rooms: &mut rooms,
+            whites: None,
             dates: &self.dates,
             stage: 0,
             last: 0,

@@ -21,6 +21,9 @@ use crate::grok::{Library, Shared};
 use crate::parse::{Compiler, Stashes};
 use crate::rules::{DataKind, Fault, Prior, RuleSet, ScenarioDoc, ScenarioKind, Text};
 
+/// So many expressions of whitelists are not asked one by one.
+const MANY: usize = 8;
+
 /// Expressions over a bucket, before there is a ground to evaluate them on.
 struct Tests {
     condition: Option<Expr>,
@@ -54,7 +57,7 @@ impl Program {
             library.add(name, pattern);
         }
         let mut after = library.clone();
-        let stages = Compiler::new(&mut slots, &mut library, &mut stashes, &mut faults)
+        let mut stages = Compiler::new(&mut slots, &mut library, &mut stashes, &mut faults)
             .stages(&rules.parsers);
         let mut compiler = Compiler::new(&mut slots, &mut after, &mut stashes, &mut faults);
         let postoverflows = compiler.stages(&rules.postoverflows);
@@ -78,7 +81,9 @@ impl Program {
             .into_iter()
             .map(|(document, tests)| spec(document, tests, &ground))
             .collect();
+        let whites = stages.whites();
         let program = Self {
+            whites: (whites.len() >= MANY).then(|| Sieve::new(whites.into_iter(), &ground.data)),
             stamps: ground.slots.is_read(slot::META_TIMESTAMP),
             sieve: Sieve::new(
                 scenarios.iter().map(|scenario| scenario.filter.parts()),

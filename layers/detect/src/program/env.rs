@@ -152,6 +152,17 @@ impl Env for EventEnv<'_> {
         }
     }
 
+    fn has_key(&self, map: SlotId, key: &[u8]) -> Option<bool> {
+        let space = match map {
+            slot::MAP_META => Space::Meta,
+            slot::MAP_PARSED => Space::Parsed,
+            slot::MAP_ENRICHED => Space::Enriched,
+            slot::MAP_LABELS => Space::Label,
+            _ => return None,
+        };
+        Some(self.event.has_named(&self.ground.slots, space, key))
+    }
+
     fn file(&self, name: &[u8]) -> Option<&[Box<[u8]>]> {
         let name = core::str::from_utf8(name).ok()?;
         self.ground.data.get(name).map(|file| &*file.lines)

@@ -48,6 +48,7 @@ pub struct Scratch {
     keeper: Keeper,
     /// Which program the rooms and the memo belong to.
     fitted: usize,
+    plain: bool,
 }
 
 impl Scratch {
@@ -68,6 +69,18 @@ impl Scratch {
             counted: Counted::default(),
             keeper: Keeper::new(),
             fitted: 0,
+            plain: false,
+        }
+    }
+
+    /// A scratch with which nothing is spared: every node of a parser is asked, and groks
+    /// search by backtracking. Slower, with the same outcome: what the shorter ways are held
+    /// against.
+    #[must_use]
+    pub fn plain(program: &Program, seed: Seed) -> Self {
+        Self {
+            plain: true,
+            ..Self::new(program, seed)
         }
     }
 
@@ -129,6 +142,7 @@ impl Scratch {
     pub(crate) fn fit(&mut self, stages: &Stages) {
         if self.rooms.is_empty() {
             self.rooms = stages.rooms();
+            self.rooms.plain = self.plain;
         }
     }
 

@@ -13,6 +13,8 @@ mod build;
 mod texts;
 mod words;
 
+use std::collections::{BTreeMap, HashMap};
+
 use expr::{Expr, Part, SlotId};
 
 use self::build::{Builder, Facts};
@@ -36,12 +38,24 @@ pub(crate) struct Sieve {
     /// Facts about whole fields.
     texts: Vec<Texts>,
     words: Vec<Words>,
-    /// The conditions of each scenario, in order, all in one row: the clauses of scenario
-    /// `n` end at `ends[n]`.
+    /// Scenarios by the clause that each shares with most others.
+    groups: Vec<Group>,
+    /// The scenarios of all groups in one row, and where the clauses of each end.
+    members: Vec<(u32, usize)>,
+    /// What else must hold of each, all in one row.
     clauses: Vec<Clause>,
-    ends: Vec<usize>,
     /// What is left to ask of each scenario that was chosen, in order.
     rests: Vec<Box<[Ask]>>,
+}
+
+/// Scenarios that need the same clause.
+#[derive(Debug)]
+struct Group {
+    /// None of them is looked at where this does not hold.
+    shared: Option<Clause>,
+    /// Where its members and their clauses end.
+    members: usize,
+    clauses: usize,
 }
 
 /// A side of a filter that is left to ask.
@@ -198,6 +212,11 @@ impl Chosen {
         Some((at, scenarios.get(at)?))
     }
 
+    /// Whether this one was chosen.
+    pub(crate) fn has(&self, number: u32) -> bool {
+        self.scenarios.binary_search(&number).is_ok()
+    }
+
     /// What the facts say of a side; nothing when it must be asked.
     pub(crate) fn settles(&self, rest: &Rest) -> Option<bool> {
         let all_hold = |clauses: &[Clause]| clauses.iter().all(|clause| clause.holds(&self.facts));
@@ -218,18 +237,47 @@ impl Sieve {
     pub(crate) fn new(filters: impl Iterator<Item = Vec<Part>>, data: &DataSet) -> Self {
         let mut builder = Builder::new(data);
         let mut sieve = Self::default();
+        let mut all: Vec<Vec<Facts>> = Vec::new();
         for parts in filters {
-            let (mut conditions, rests) = builder.filter(parts);
-            // What holds of most events is asked last.
-            conditions.sort_by_key(|facts| core::cmp::Reverse(Builder::rarity(facts)));
-            sieve
-                .clauses
-                .extend(conditions.into_iter().map(Clause::new));
-            sieve.ends.push(sieve.clauses.len());
+            let (conditions, rests) = builder.filter(parts);
+            all.push(conditions);
             sieve.rests.push(rests);
         }
+        sieve.group(all);
         (sieve.texts, sieve.words) = builder.build();
         sieve
+    }
+
+    /// Puts scenarios together that share a clause, such as the kind of event: a hub has
+    /// hundreds for systems that are not here.
+    fn group(&mut self, all: Vec<Vec<Facts>>) {
+        let mut shared: HashMap<Facts, usize> = HashMap::new();
+        for clause in all.iter().flatten() {
+            *shared.entry(clause.clone()).or_default() += 1;
+        }
+        let often = |clause: &Facts| shared.get(clause).copied().unwrap_or(0);
+        let mut groups: BTreeMap<Option<Facts>, Vec<(u32, Vec<Facts>)>> = BTreeMap::new();
+        for (number, mut conditions) in (0_u32..).zip(all) {
+            let most = conditions
+                .iter()
+                .max_by_key(|clause| (often(clause), core::cmp::Reverse(*clause)))
+                .cloned();
+            conditions.retain(|clause| Some(clause) != most.as_ref());
+            // What holds of most events is asked last.
+            conditions.sort_by_key(|facts| core::cmp::Reverse(Builder::rarity(facts)));
+            groups.entry(most).or_default().push((number, conditions));
+        }
+        for (shared, scenarios) in groups {
+            for (number, conditions) in scenarios {
+                self.clauses.extend(conditions.into_iter().map(Clause::new));
+                self.members.push((number, self.clauses.len()));
+            }
+            self.groups.push(Group {
+                shared: shared.map(Clause::new),
+                members: self.members.len(),
+                clauses: self.clauses.len(),
+            });
+        }
     }
 
     /// What is left to ask of a scenario that was chosen by its facts.
@@ -241,8 +289,8 @@ impl Sieve {
     pub(crate) fn choose(&self, event: &Event, all: bool, chosen: &mut Chosen) {
         chosen.scenarios.clear();
         chosen.facts = FactSet::default();
-        let numbers = 0..u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
         if all {
+            let numbers = 0..u32::try_from(self.members.len()).unwrap_or(u32::MAX);
             chosen.scenarios.extend(numbers);
             return;
         }
@@ -253,14 +301,27 @@ impl Sieve {
         for words in &self.words {
             words.look(event, facts, &mut chosen.seen);
         }
-        let mut begin = 0;
-        for (number, end) in numbers.zip(&self.ends) {
-            let clauses = self.clauses.get(begin..*end).unwrap_or_default();
-            begin = *end;
-            if clauses.iter().all(|clause| clause.holds(facts)) {
-                chosen.scenarios.push(number);
+        let (mut member, mut begin) = (0, 0);
+        for group in &self.groups {
+            let members = self.members.get(member..group.members).unwrap_or_default();
+            member = group.members;
+            if group
+                .shared
+                .as_ref()
+                .is_none_or(|clause| clause.holds(facts))
+            {
+                for (number, end) in members {
+                    let clauses = self.clauses.get(begin..*end).unwrap_or_default();
+                    begin = *end;
+                    if clauses.iter().all(|clause| clause.holds(facts)) {
+                        chosen.scenarios.push(*number);
+                    }
+                }
             }
+            begin = group.clauses;
         }
+        // They are asked in their order.
+        chosen.scenarios.sort_unstable();
     }
 }
 

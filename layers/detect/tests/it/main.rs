@@ -13,6 +13,8 @@ mod listed;
 #[cfg(test)]
 mod own_rules;
 #[cfg(test)]
+mod plainly;
+#[cfg(test)]
 mod replayed;
 #[cfg(test)]
 mod shared;

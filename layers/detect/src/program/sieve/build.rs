@@ -304,7 +304,8 @@ impl<'d> Builder<'d> {
             // A file that is not there is an empty one.
             return Some(Facts::new());
         };
-        if file.lines.len() > LINES || search.test == SearchTest::InRange {
+        let wordless = matches!(search.test, SearchTest::InRange | SearchTest::Matches);
+        if file.lines.len() > LINES || wordless {
             return None;
         }
         let mut facts = Facts::new();
