@@ -121,10 +121,10 @@ fn what_a_stranger_writes_cannot_make_a_search_grow_without_end() {
         plain.search_plainly();
         let (mut found, mut want) = (Vec::new(), Vec::new());
         grok.run(&text, &mut room, |at, value| {
-            found.push((at, value.to_vec()))
+            found.push((at, value.to_vec()));
         });
         grok.run(&text, &mut plain, |at, value| {
-            want.push((at, value.to_vec()))
+            want.push((at, value.to_vec()));
         });
         assert_eq!(found, want);
         assert!(room.ways.weight() < 4 << 20, "{}", room.ways.weight());
