@@ -23,6 +23,8 @@ use crate::{Error, now, rulebook};
 const BYTES: u64 = 64 << 20;
 /// How many failed asserts of a case are shown to people.
 const SHOWN: usize = 10;
+/// The same where they follow from what is told before them.
+const SHOWN_BESIDE: usize = 2;
 
 /// What the command line asks for.
 #[derive(Clone, Debug, Default)]
@@ -266,13 +268,17 @@ fn tell(name: &str, verdict: &Verdict, out: &mut Out) -> Result<(), Error> {
     for reason in &verdict.reasons {
         out.line(&format!("  {}", printable(reason)))?;
     }
-    for failure in verdict.failures.iter().take(SHOWN) {
+    let shown = match verdict.reasons.as_slice() {
+        [] => SHOWN,
+        _ => SHOWN_BESIDE,
+    };
+    for failure in verdict.failures.iter().take(shown) {
         let place = format!("{}:{}", failure.file, failure.line);
         out.line(&format!("  {place}: {}", printable(&failure.text)))?;
         out.line(&format!("    {}", printable(&failure.why)))?;
     }
-    if verdict.failed > SHOWN {
-        out.line(&format!("  … and {} more", verdict.failed - SHOWN))?;
+    if verdict.failed > shown {
+        out.line(&format!("  … and {} more", verdict.failed - shown))?;
     }
     Ok(())
 }

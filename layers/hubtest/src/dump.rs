@@ -16,19 +16,31 @@ pub const MAX_BYTES: usize = 256 << 20;
 type Reached = (String, Vec<Data>);
 
 /// Every leading node's results, recorded while lines travel.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parsers {
     stages: Vec<(String, Vec<Reached>)>,
     /// The stage that the line is in.
     at: usize,
     bytes: usize,
+    most: usize,
 }
 
 impl Parsers {
-    /// Whether [`MAX_BYTES`] were reached; what came after is not in the dump.
+    /// An empty dump that holds about `most` bytes of fields.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self {
+            stages: Vec::new(),
+            at: 0,
+            bytes: 0,
+            most,
+        }
+    }
+
+    /// Whether it holds as much as it may; what came after is not in it.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.bytes > MAX_BYTES
+        self.bytes > self.most
     }
 
     /// As asserts see it, under `results`.
@@ -132,4 +144,29 @@ impl Witness for Parsers {
     }
 
     fn error(&mut self, _: &EvalError) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_ends_growing() {
+        let slots = Slots::default();
+        let mut event = Event::new(&slots);
+        event.set(slot::META_SERVICE, &[b'x'; 1_000]);
+        let mut dump = Parsers::new(10_000);
+        dump.stage("s00-raw");
+        for _ in 0..1_000 {
+            dump.after("a", true, &event, &slots);
+        }
+        assert!(dump.is_full());
+        let Data::Map(stages) = dump.finish() else {
+            panic!("not a map")
+        };
+        let Some(Data::Map(nodes)) = stages.get(b"s00-raw") else {
+            panic!("not a map")
+        };
+        assert!(matches!(nodes.get(b"a"), Some(Data::List(all)) if all.len() < 12));
+    }
 }

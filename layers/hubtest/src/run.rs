@@ -13,7 +13,7 @@ use vocab::Timestamp;
 
 use crate::assertion::{Asserts, Failure, Outcome};
 use crate::case::Case;
-use crate::dump::Parsers;
+use crate::dump::{MAX_BYTES, Parsers};
 use crate::overflow::Overflows;
 use crate::shelf::{Kind, Shelf, own_file};
 
@@ -222,7 +222,7 @@ impl Bench {
     ) {
         let program = self.program(rules, verdict);
         let mut scratch = Scratch::new(&program, Seed::new(0));
-        let mut dump = Parsers::default();
+        let mut dump = Parsers::new(MAX_BYTES);
         let labels = labels(case);
         let labels: Vec<(&str, &str)> = labels
             .iter()

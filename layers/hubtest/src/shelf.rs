@@ -120,7 +120,7 @@ fn name_of(path: &str) -> Option<(Kind, String)> {
 /// The candidate that is typed with the fewest changes, if they are few.
 #[must_use]
 pub fn closest<'c>(typed: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let limit = typed.chars().count() / 3 + 1;
+    let limit = typed.chars().count() / 4 + 1;
     let typed: Vec<char> = typed.chars().take(128).collect();
     candidates
         .map(|candidate| (distance(&typed, candidate), candidate))
@@ -229,6 +229,7 @@ mod tests {
         assert_eq!(closest("ssh-fb", names.into_iter()), Some("ssh-bf"));
         assert_eq!(closest("sshd-log", names.into_iter()), Some("sshd-logs"));
         assert_eq!(closest("zzzzzz", names.into_iter()), None);
+        assert_eq!(closest("nginx-logs", ["bind9-logs"].into_iter()), None);
         assert_eq!(distance(&['a', 'b'], ""), 2);
         assert_eq!(distance(&[], "abc"), 3);
     }
