@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use config::Config;
+use config::raw::PUBLIC_HUB;
 use fetch::{Answer, Client, FetchError, Fetched, Roots, Rules, Url, Validators};
 use hub::index::INDEX_BYTES;
 use hub::{Index, Lock, Sets};
@@ -32,7 +33,11 @@ pub(super) struct Asked {
 
 /// A client that may call the hub, whatever its address is, and public hosts otherwise.
 pub(super) fn client(config: &Config, mmdb: &[String]) -> Result<Client, Error> {
-    let mut named = vec![named(&url(&config.detection.hub_url)?)];
+    let mut named = Vec::new();
+    // The default was named by us and not by the operator.
+    if config.detection.hub_url != PUBLIC_HUB {
+        named.push(self::named(&url(&config.detection.hub_url)?));
+    }
     for text in mmdb {
         named.push(self::named(&url(text)?));
     }

@@ -15,7 +15,7 @@ use super::bring::{self, Progress};
 use super::data::{Brought, Desk};
 use super::reload::Heard;
 use super::{Bench, How, rollback, sentence};
-use crate::rulebook::{self, installed_cannot as cannot};
+use crate::rulebook::{self, Installed, installed_cannot as cannot};
 use crate::term::{Cell, Tone};
 use crate::{Error, now};
 
@@ -162,30 +162,37 @@ impl Change<'_, '_> {
             return Ok(self.nothing()?);
         }
         compiles(draft.folder(), &brought)?;
+        self.runs(draft.folder())?;
         let (heard, number) = self.switch(&plan, draft, &brought)?;
         Ok(self.tell(&plan, &touched, Some((number, &heard, &brought)))?)
     }
 
     /// Writes the items' files, and those of the operator's own that lie among them.
     fn write(&self, plan: &Plan, standings: &[Standing], draft: &Draft<'_>) -> Result<(), Failed> {
+        let mut taken = BTreeSet::new();
+        for own in standings.iter().filter(|one| one.state == State::Local) {
+            taken.insert(own.path.as_str());
+        }
         let mut progress = Progress::new("item");
         for (at, step) in plan.steps.iter().enumerate() {
-            progress.step(at + 1, plan.steps.len(), &step.item.id.name);
+            let item = &step.item;
+            if !taken.insert(&item.path) {
+                return Err(Failed::For(Error::Operator(format!(
+                    "{} would be the file {}, where another item or a file of yours is. Nothing was changed; \
+                     files of your own have a place in detection.rules.",
+                    item.id, item.path
+                ))));
+            }
+            progress.step(at + 1, plan.steps.len(), &item.id.name);
             let bytes = self.file(step, standings)?;
             draft
-                .put(&step.item.path, &bytes)
+                .put(&item.path, &bytes)
                 .map_err(|error| cannot(&error))?;
         }
         let Some(current) = self.current else {
             return Ok(());
         };
-        let taken: BTreeSet<&str> = plan
-            .steps
-            .iter()
-            .map(|step| step.item.path.as_str())
-            .collect();
-        let own = standings.iter().filter(|one| one.state == State::Local);
-        for own in own.filter(|own| !taken.contains(own.path.as_str())) {
+        for own in standings.iter().filter(|one| one.state == State::Local) {
             let bytes = here(&current.folder, &own.path)?;
             draft
                 .put(&own.path, &bytes)
@@ -235,6 +242,16 @@ impl Change<'_, '_> {
             }
         };
         verified(id, &item.digest, bytes).map_err(|wrong| Failed::Stale(sentence::digest(&wrong)))
+    }
+
+    /// Refuses a set that the configuration would not run, whether an instance runs or not.
+    fn runs(&self, folder: &Path) -> Result<(), Error> {
+        let config = &self.bench.config;
+        let installed = Installed {
+            set: Some(folder.to_owned()),
+            ..Installed::of(config)?
+        };
+        rulebook::load(&config.detection, &installed).map(drop)
     }
 
     /// Gives the draft a number, switches to it and tells a running instance.

@@ -18,6 +18,9 @@ use crate::rulebook::{self, installed_cannot as cannot};
 /// The largest list, and the largest database.
 const LIST_BYTES: u64 = 64 << 20;
 const DATABASE_BYTES: u64 = 256 << 20;
+/// The most files of one set, and the most bytes in all of them.
+const MOST_FILES: usize = 1_000;
+const ALL_BYTES: u64 = 1 << 30;
 
 /// What a set has of data.
 #[derive(Debug, Default)]
@@ -53,6 +56,7 @@ impl Desk<'_> {
         for file in wanted {
             files.entry(file.dest_file.as_str()).or_insert(file);
         }
+        let mut all = 0;
         for (at, (name, file)) in files.iter().enumerate() {
             if rulebook::is_own_data(name) {
                 return Err(Error::Operator(format!(
@@ -63,6 +67,13 @@ impl Desk<'_> {
             match self.one(file)? {
                 None => brought.lacking.push(file.dest_file.clone()),
                 Some((data, bytes)) => {
+                    all += bytes.len() as u64;
+                    if all > ALL_BYTES || at >= MOST_FILES {
+                        return Err(Error::Operator(format!(
+                            "The items name more data than a set may hold: {MOST_FILES} files, {} MiB in all. Nothing was changed.",
+                            ALL_BYTES >> 20
+                        )));
+                    }
                     let path = format!("data/{name}");
                     draft.put(&path, &bytes).map_err(|error| cannot(&error))?;
                     let before = self.kept(name).map(|kept| kept.digest.as_str());

@@ -341,6 +341,9 @@ impl Default for Docker {
     }
 }
 
+/// Where the CrowdSec hub is published.
+pub const PUBLIC_HUB: &str = "https://cdn-hub.crowdsec.net/crowdsecurity/master";
+
 /// Ring 2: what sees attacks in the traffic.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -352,7 +355,8 @@ pub struct Detection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hub: Option<String>,
     /// Where `ringwall hub` fetches the index and items from, when it is run; nothing else
-    /// ever does. This one host may have any address, and may be called by plain `http`.
+    /// ever does. A host that is named here may have a local address, and may be called by
+    /// plain `http`.
     pub hub_url: String,
     /// Parsers, scenarios or collections of the hub, such as
     /// `crowdsecurity/base-http-scenarios`. Empty: all of it.
@@ -385,7 +389,7 @@ impl Default for Detection {
         Self {
             enabled: true,
             hub: None,
-            hub_url: "https://cdn-hub.crowdsec.net/crowdsecurity/master".to_owned(),
+            hub_url: PUBLIC_HUB.to_owned(),
             items: Vec::new(),
             rules: None,
             patterns: None,

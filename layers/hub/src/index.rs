@@ -293,7 +293,7 @@ fn wrong_path(kind: Kind, path: &str) -> Option<&'static str> {
         first.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
             && part.bytes().all(is_plain)
     };
-    if rest.is_empty() || rest.len() > DEEPEST || !rest.iter().all(plain) {
+    if rest.is_empty() || rest.len() > DEEPEST || !rest.iter().all(plain) || path.contains("..") {
         return Some("which leads elsewhere or has odd characters");
     }
     if !path.ends_with(".yaml") && !path.ends_with(".yml") {
@@ -465,5 +465,44 @@ mod tests {
         assert_eq!(item.version_of(&"b".repeat(64)).unwrap().version, "0.10");
         assert_eq!(item.version_of(&"a".repeat(64)).unwrap().version, "0.11");
         assert_eq!(item.version_of(&"c".repeat(64)), None);
+    }
+
+    #[test]
+    fn no_mutation_of_an_index_panics_or_leads_out() {
+        let good = index(
+            "parsers",
+            "a/b",
+            "parsers/s01-parse/a/b.yaml",
+            "0.1",
+            DIGEST,
+        );
+        let mut state = 1_u64;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap()
+        };
+        let pieces: [&[u8]; 8] = [
+            b"..", b"/", b"\\", b"\"", b"{", b"null", b"\xff", b"\\u0000",
+        ];
+        let mut read = 0;
+        for _ in 0..20_000 {
+            let mut bytes = good.clone();
+            for _ in 0..=random() % 3 {
+                let at = random() % bytes.len();
+                let end = (at + random() % 4).min(bytes.len());
+                bytes.splice(at..end, pieces[random() % pieces.len()].iter().copied());
+            }
+            let Ok(index) = Index::read(&bytes) else {
+                continue;
+            };
+            read += 1;
+            for (id, item) in index.iter() {
+                assert!(item.path.starts_with(id.kind.folder()) && !item.path.contains(".."));
+                assert!(is_name(&id.name) && is_digest(&item.latest.digest));
+            }
+        }
+        assert!(read > 0, "some mutations leave an index");
     }
 }

@@ -119,6 +119,21 @@ fn a_set_that_does_not_compile_is_not_switched_to() {
 }
 
 #[test]
+fn no_item_takes_the_place_of_a_file_of_the_operators_own() {
+    let hub = small();
+    let place = Place::new(&hub);
+    place.say(&["install", "me/one"]);
+    let own = place
+        .folder
+        .0
+        .join("state/hub/current/scenarios/me/two.yaml");
+    std::fs::write(&own, trigger("me/mine", "/mine")).expect("root writes");
+    let why = place.refuse(&["install", "me/two"]);
+    assert!(why.contains("a file of yours"), "{why}");
+    assert_eq!(place.listed(), ["me/one 0.1 up-to-date", "me/two local"]);
+}
+
+#[test]
 fn data_files_come_from_public_hosts_or_from_the_hub_itself() {
     let inside = small();
     inside
