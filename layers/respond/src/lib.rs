@@ -15,6 +15,7 @@
 //! |---|---|
 //! | [`profile`] | [`Profile`], [`Profiles`], [`Matcher`], [`Remedy`]: which alert asks for what |
 //! | [`escalation`] | [`Escalation`]: longer on repetition, forgotten after quiet |
+//! | [`expressed`] | [`Expressed`]: profiles as CrowdSec's `profiles.yaml` writes them |
 //! | [`prefix`] | [`Prefixes`], [`PrefixPolicy`]: several offenders of one range slow it down |
 //! | [`proposal`] | [`Outcome`], [`Proposal`], [`Because`]: what comes of it |
 //!
@@ -22,11 +23,13 @@
 //! and says so; it stays an alert.
 
 pub mod escalation;
+pub mod expressed;
 pub mod prefix;
 pub mod profile;
 pub mod proposal;
 
 pub use escalation::Escalation;
+pub use expressed::{Draft, DraftDecision, Expressed};
 pub use prefix::{PrefixPolicy, Prefixes};
 pub use profile::{Label, Matcher, Profile, Profiles, Remedy, Volume, subject};
 pub use proposal::{Because, NoProposal, Outcome, Proposal};

@@ -2,8 +2,8 @@
 //!
 //! Profiles stand in order. Every one that matches adds its remedies; one with `last` ends the
 //! search, as CrowdSec's `on_success: break` does. Matching is typed, so that a profile that
-//! could not match anything cannot be written; the expression form of `profiles.yaml` compiles
-//! to the same [`Profile`] with a matcher of its own later.
+//! could not match anything cannot be written. Where there are [`Expressed`] ones, in the form
+//! of CrowdSec's `profiles.yaml`, they are asked instead.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -11,7 +11,8 @@ use core::time::Duration;
 use book::{Past, Proposed, source_range};
 use vocab::{Alert, Cidr, Kind, Origin, Scope, Timestamp, net::is_local};
 
-use crate::{Because, Escalation, NoProposal, Outcome, Proposal};
+use crate::expressed::{Answer, Asked};
+use crate::{Because, Escalation, Expressed, NoProposal, Outcome, Proposal};
 
 /// What a remedy's time is divided by when the scenario asks for a milder one: 1 hour, by
 /// default.
@@ -80,6 +81,8 @@ pub enum Volume {
 pub struct Profiles {
     /// In order.
     pub profiles: Vec<Profile>,
+    /// Those of a `profiles.yaml`, asked instead of `profiles` where there are any.
+    pub expressed: Vec<Expressed>,
     /// Whether local sources (private ranges, VPN, CGNAT) only alert. Off for the loopback demo.
     pub local_alert_only: bool,
     /// Which scenarios are about volume: any of these matchers makes it so.
@@ -114,6 +117,7 @@ impl Default for Profiles {
                 }],
                 last: true,
             }],
+            expressed: Vec::new(),
             local_alert_only: true,
             volume: vec![
                 labelled("volume", "true"),
@@ -179,6 +183,34 @@ pub fn subject(alert: &Alert) -> Option<Cidr> {
     }
 }
 
+/// Whom a decision is about: the alert's source, or, where a profile names another scope, what
+/// is known of the source in it; `None` where nothing is.
+fn aimed(
+    asked: &Asked,
+    alert: &Alert,
+    (own_scope, own_value): (&Scope, &String),
+) -> Option<(Scope, String)> {
+    let source = &alert.source;
+    let wanted = match &asked.scope {
+        Some(wanted) if *wanted != source.scope => wanted,
+        _ => return Some((own_scope.clone(), own_value.clone())),
+    };
+    let about = source.whereabouts.as_deref();
+    let value = match wanted {
+        Scope::Ip => Cidr::host(source.ip?).to_string(),
+        Scope::Range => {
+            let range: Cidr = about?.range.parse().ok()?;
+            // Nobody was given more than that; a database that says so is wrong.
+            let widest = if range.address().is_ipv4() { 8 } else { 19 };
+            (range.prefix() >= widest).then(|| range.to_string())?
+        }
+        Scope::Country => about?.country.clone(),
+        Scope::As => about?.as_number.clone(),
+        _ => source.value.clone(),
+    };
+    (!value.is_empty()).then(|| (wanted.clone(), value))
+}
+
 impl Profiles {
     /// What is proposed for an alert.
     ///
@@ -207,6 +239,9 @@ impl Profiles {
             _ if alert.source.value.is_empty() => return NoProposal::NoSource.into(),
             _ => (alert.source.scope.clone(), alert.source.value.clone()),
         };
+        if !self.expressed.is_empty() {
+            return self.propose_expressed(alert, (scope, value), past, volume, now);
+        }
         let mut outcome = Outcome::default();
         for profile in self
             .profiles
@@ -214,7 +249,8 @@ impl Profiles {
             .filter(|profile| profile.matcher.fits(alert))
         {
             for remedy in &profile.remedies {
-                let (kind, lasts, because) = self.remedy(profile, remedy, alert, past, volume, now);
+                let (kind, lasts, because) =
+                    self.remedy(&profile.name, remedy, alert, past, volume, now);
                 let decision = Proposed {
                     scope: scope.clone(),
                     value: value.clone(),
@@ -235,9 +271,59 @@ impl Profiles {
         outcome
     }
 
+    /// What the profiles of a `profiles.yaml` ask for.
+    fn propose_expressed(
+        &self,
+        alert: &Alert,
+        (scope, value): (Scope, String),
+        past: &[Past],
+        volume: Volume,
+        now: Timestamp,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        for profile in &self.expressed {
+            match profile.answer(alert, past, now) {
+                Answer::Match => {}
+                Answer::Pass => continue,
+                Answer::End => break,
+            }
+            for asked in &profile.asked {
+                let Some((scope, value)) = aimed(asked, alert, (&scope, &value)) else {
+                    continue;
+                };
+                let remedy = Remedy {
+                    kind: asked.kind.clone(),
+                    lasts: profile.lasts(asked, alert, past, now),
+                    escalation: None,
+                };
+                let (mut kind, lasts, mut because) =
+                    self.remedy(&profile.name, &remedy, alert, past, volume, now);
+                if asked.simulated {
+                    (kind, because) = (Kind::Observe, Because::Simulated);
+                }
+                let decision = Proposed {
+                    scope,
+                    value,
+                    kind,
+                    origin: Origin::Detection,
+                    reason: alert.scenario.clone(),
+                    lasts,
+                };
+                outcome.proposals.push(Proposal { decision, because });
+            }
+            if profile.last {
+                break;
+            }
+        }
+        if outcome.proposals.is_empty() {
+            outcome.none = Some(NoProposal::NoProfile);
+        }
+        outcome
+    }
+
     fn remedy(
         &self,
-        profile: &Profile,
+        profile: &str,
         remedy: &Remedy,
         alert: &Alert,
         past: &[Past],
@@ -260,7 +346,7 @@ impl Profiles {
         let lasts = remedy
             .escalation
             .map_or(base, |escalation| escalation.lasts(base, level));
-        let profile = profile.name.clone();
+        let profile = profile.to_owned();
         let because = if level == 0 {
             Because::Remedy { profile }
         } else {

@@ -1,5 +1,7 @@
 //! From alerts to proposals: who is proposed for what, for how long, and why not more.
 
+mod expressed;
+
 use core::time::Duration;
 
 use book::{AdmitPolicy, Book, Entry, EntryId, Force, NodeId, Op, Past, admit};
