@@ -17,6 +17,7 @@
 //! | [`labels`] | sites from the labels of Docker's containers |
 //! | [`inquiry`] | what rules ask the network, asked beside everything else |
 //! | [`posture`] | what holds, for `status` |
+//! | [`profiles_file`] | profiles in CrowdSec's form |
 //! | [`control`] | the control socket, both ends |
 //! | [`commands`] | what the command line's words do |
 //! | [`demo`] | the narrated demo |
@@ -35,6 +36,7 @@ pub mod labels;
 pub mod metrics;
 pub mod oracle;
 pub mod posture;
+pub mod profiles_file;
 pub mod rulebook;
 pub mod surroundings;
 pub mod term;

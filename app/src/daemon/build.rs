@@ -144,8 +144,12 @@ pub(super) fn ground(config: &Config, snapshot: &edge::Snapshot) -> Result<Groun
         &config.edge.trusted_proxies,
     );
     let local = spared.local_alert_only();
+    let mut profiles = translate::profiles(config, local);
+    if let Some(file) = &config.book.crowdsec_profiles {
+        profiles.expressed = crate::profiles_file::read(file)?;
+    }
     Ok(Ground {
-        profiles: translate::profiles(config, local),
+        profiles,
         gate: translate::gate(config, tools()?, local),
         spared,
     })

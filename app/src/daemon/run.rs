@@ -219,6 +219,7 @@ fn readable(config: &Config, arguments: &Arguments) -> Vec<PathBuf> {
             .flat_map(|pair| [&pair.chain, &pair.key])
             .filter_map(|path| parent(path)),
     );
+    paths.extend(config.book.crowdsec_profiles.as_deref().and_then(parent));
     paths.extend(watched(arguments).as_deref().and_then(parent));
     paths
 }

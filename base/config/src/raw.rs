@@ -451,6 +451,11 @@ pub struct Book {
     /// What alerts turn into, one `[[book.profile]]` each; the first that names the
     /// scenario decides. By default one for all of them.
     pub profile: Vec<Profile>,
+    /// A file of profiles as CrowdSec's `profiles.yaml`, asked instead of these: filters
+    /// and durations are expressions over `Alert`. Who is never barred, local sources
+    /// and what sites only observe stay as they are. Left out: these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crowdsec_profiles: Option<String>,
     /// What several barred addresses of one range mean for the range.
     pub prefix: Prefix,
 }
@@ -462,6 +467,7 @@ impl Default for Book {
             allow: Vec::new(),
             bans_per_minute: 600,
             profile: vec![Profile::default()],
+            crowdsec_profiles: None,
             prefix: Prefix::default(),
         }
     }

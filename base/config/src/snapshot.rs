@@ -401,6 +401,8 @@ pub struct Book {
     pub bans_per_minute: u32,
     /// What alerts turn into; the first profile that names the scenario decides.
     pub profiles: Vec<Profile>,
+    /// A file of profiles in CrowdSec's form, asked instead of these.
+    pub crowdsec_profiles: Option<PathBuf>,
     /// What several barred addresses of one range mean for the range.
     pub prefix: Prefix,
 }

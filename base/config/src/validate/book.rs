@@ -6,6 +6,7 @@ use super::{Check, detection::is_name, host_name};
 use crate::fault::Cause;
 use crate::raw;
 use crate::snapshot::{Allow, Book, NeverBan, Prefix, Profile};
+use crate::surroundings::FileKind;
 use crate::tree::element;
 
 pub(super) fn book(check: &mut Check<'_>, raw: &raw::Book) -> Book {
@@ -21,12 +22,17 @@ pub(super) fn book(check: &mut Check<'_>, raw: &raw::Book) -> Book {
     for (index, raw) in raw.profile.iter().enumerate() {
         profiles.push(profile(check, &element("book.profile", index), raw));
     }
+    let crowdsec_profiles = raw
+        .crowdsec_profiles
+        .as_ref()
+        .map(|text| check.existing("book.crowdsec_profiles", text, &FileKind::File));
     Book {
         never_ban,
         allow: allowed,
         // The schema bounds it far below what fits.
         bans_per_minute: u32::try_from(raw.bans_per_minute).unwrap_or(u32::MAX),
         profiles,
+        crowdsec_profiles,
         prefix: Prefix {
             offenders: (!raw.prefix.off)
                 .then(|| usize::try_from(raw.prefix.offenders).unwrap_or(usize::MAX)),

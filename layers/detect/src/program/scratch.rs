@@ -11,7 +11,7 @@ use super::scenario::Hashes;
 use super::sieve::Chosen;
 use crate::bucket::{Keeper, Kept, Occurrence, Pour, ScenarioId, Seed};
 use crate::event::{Event, Slots, Space, slot};
-use crate::outside::BookView;
+use crate::outside::{Answer, BookView, Query};
 use crate::parse::{Parsed, Rooms, Stages};
 
 /// Counters of a scratch, over its life.
@@ -103,6 +103,11 @@ impl Scratch {
     /// for the answer. Otherwise, as in replay, and for events, every answer is empty.
     pub fn ask_the_network(&mut self) {
         self.memo.get_mut().outside.asks = true;
+    }
+
+    /// Gives the answer to a question beforehand, to events as well; tests do.
+    pub fn tell(&mut self, query: Query, answer: Answer) {
+        self.memo.get_mut().outside.known.push((query, answer));
     }
 
     /// Gives rules the book to ask.

@@ -24,3 +24,5 @@ mod stages;
 mod travel;
 #[cfg(test)]
 mod upstream_buckets;
+#[cfg(test)]
+mod upstream_parsers;
