@@ -1,5 +1,6 @@
 //! From alerts to proposals: who is proposed for what, for how long, and why not more.
 
+#[cfg(test)]
 mod expressed;
 
 use core::time::Duration;
