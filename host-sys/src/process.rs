@@ -112,6 +112,23 @@ pub fn die_with_parent() -> Result<(), Error> {
         .map_err(|errno| Error::call("tie the process to its parent", errno))
 }
 
+/// Bounds how many separate heaps the allocator keeps for threads, 1 to 64: each keeps what
+/// reloads leave free in it, and by itself the allocator makes up to eight a core. With
+/// another C library than glibc it does nothing. Call it before there are threads.
+#[cfg_attr(
+    target_env = "gnu",
+    expect(unsafe_code, reason = "mallopt(3) has no safe wrapper")
+)]
+pub fn bound_heaps(most: usize) {
+    let most = i32::try_from(most.clamp(1, 64)).unwrap_or(1);
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt(3) with this parameter stores a number; other threads, were there
+    // any, read it under the allocator's own lock.
+    let _taken = unsafe { libc::mallopt(libc::M_ARENA_MAX, most) };
+    #[cfg(not(target_env = "gnu"))]
+    let _unused = most;
+}
+
 /// Gives memory that lies free within the allocator back to the kernel: what reading rules
 /// and configurations took for a moment. With another C library than glibc it does nothing.
 /// Takes milliseconds and holds up other threads' allocations meanwhile: call it after a

@@ -103,7 +103,7 @@ pub(super) fn build(config: &Config, start: &Start) -> Result<Built, Error> {
 }
 
 /// One runtime for each core that we may run on.
-fn cores() -> usize {
+pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 

@@ -43,6 +43,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     })
     .map_err(|error| Error::Operator(error.to_string()))?;
     let (config, _) = configuration::load(arguments)?;
+    // One for each core and one for all that is rare: rules are compiled there, again and
+    // again, and what they leave free is used by the next.
+    host::bound_heaps(super::build::cores() + 1);
     let start = confine(&config, arguments, started)?;
     // After that, since it starts a thread; dropped last, with the last lines.
     let _last_words = log_to_stderr(&config)?;
