@@ -4,6 +4,7 @@
 //! `hubtest`. **On failure:** a case that cannot be run has failed, with a reason; the
 //! others go on.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::{Component, Path, PathBuf};
@@ -11,11 +12,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use detect::data::DataSet;
+use detect::rules::DataFile;
 use detect::rules::disk::Place;
 use hubtest::run::own_files;
-use hubtest::{Bench, Case, Material, Verdict, dates, shelf};
+use hubtest::{Bench, Case, Material, Verdict, dates, shelf, standins};
 use vocab::Timestamp;
 
+use super::logs::tracing_line;
 use crate::term::{Out, Tone, printable};
 use crate::{Error, now, rulebook};
 
@@ -52,7 +56,7 @@ pub struct Wanted {
 pub fn hubtest(wanted: &Wanted, out: &mut Out) -> Result<(), Error> {
     let place = Place {
         patterns: wanted.patterns.clone(),
-        data: wanted.data.clone(),
+        data: lists(wanted),
         ..Place::new(&wanted.hub)
     };
     let mut sources = place
@@ -72,8 +76,10 @@ pub fn hubtest(wanted: &Wanted, out: &mut Out) -> Result<(), Error> {
         bench: Bench::new(&sources, read_at(wanted, &tests, &all)?),
         place,
         tests,
+        stood_in: Mutex::default(),
     };
     let verdicts = run_all(&floor, &chosen, wanted.threads);
+    floor.tell_stood_in();
     let passed = verdicts.iter().filter(|verdict| verdict.passed()).count();
     let failed = verdicts.len() - passed;
     for (name, verdict) in chosen.iter().zip(&verdicts) {
@@ -94,11 +100,27 @@ pub fn hubtest(wanted: &Wanted, out: &mut Out) -> Result<(), Error> {
     Ok(())
 }
 
+/// Folders of data files: those given, else a checkout of the hub's lists that lies beside
+/// the hub's.
+fn lists(wanted: &Wanted) -> Vec<PathBuf> {
+    if !wanted.data.is_empty() {
+        return wanted.data.clone();
+    }
+    let hub = fs::canonicalize(&wanted.hub).unwrap_or_else(|_| wanted.hub.clone());
+    let beside = |name: &str| Some(hub.parent()?.join(name)).filter(|folder| folder.is_dir());
+    ["sec-lists", "crowdsec/sec-lists"]
+        .into_iter()
+        .filter_map(beside)
+        .collect()
+}
+
 /// Where cases are run.
 struct Floor {
     bench: Bench,
     place: Place,
     tests: PathBuf,
+    /// Databases of addresses that were not given.
+    stood_in: Mutex<BTreeSet<String>>,
 }
 
 /// The folders of cases, sorted.
@@ -209,12 +231,42 @@ fn run_all(floor: &Floor, names: &[String], threads: usize) -> Vec<Verdict> {
 impl Floor {
     fn run(&self, name: &str) -> Verdict {
         match self.gather(name) {
-            Ok((case, material)) => self.bench.run(&case, &material, &|wanted| {
-                self.place
-                    .data(wanted)
-                    .map_err(|error| rulebook::unreadable(&error).to_string())
-            }),
+            Ok((case, material)) => self
+                .bench
+                .run(&case, &material, &|wanted| self.data(wanted)),
             Err(reason) => Verdict::unable(reason),
+        }
+    }
+
+    /// The data files that rules name; a database of addresses that was not given is stood
+    /// in for.
+    fn data(&self, wanted: &[DataFile]) -> Result<DataSet, String> {
+        let mut data = self
+            .place
+            .data(wanted)
+            .map_err(|error| rulebook::unreadable(&error).to_string())?;
+        for file in wanted.iter().filter(|file| file.is_database()) {
+            if data.database(&file.dest_file).is_none()
+                && let Some(database) = standins::of(file)
+            {
+                data.add_database(&file.dest_file, database.into());
+                let mut stood_in = self.stood_in.lock().unwrap_or_else(PoisonError::into_inner);
+                stood_in.insert(file.dest_file.clone());
+            }
+        }
+        Ok(data)
+    }
+
+    /// Tells what was stood in for.
+    fn tell_stood_in(&self) {
+        let stood_in = self.stood_in.lock().unwrap_or_else(PoisonError::into_inner);
+        let names: Vec<&str> = stood_in.iter().map(String::as_str).collect();
+        if !names.is_empty() {
+            tracing_line(&format!(
+                "not given, and stood in for by the few networks that the hub's own cases ask about: {}. \
+                 Databases in a folder given with --data are used instead.",
+                names.join(", ")
+            ));
         }
     }
 

@@ -231,7 +231,7 @@ fn load(chosen: &Chosen) -> Result<Rulebook, Error> {
     clippy::print_stderr,
     reason = "remarks beside the output that machines read"
 )]
-fn tracing_line(text: &str) {
+pub(super) fn tracing_line(text: &str) {
     eprintln!("ringwall: {}", printable(text));
 }
 

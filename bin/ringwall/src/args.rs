@@ -248,7 +248,8 @@ pub(crate) struct Hubtest {
     /// A directory of grok patterns; may be repeated [default: our own]
     #[arg(long, value_name = "DIR")]
     pub(crate) patterns: Vec<PathBuf>,
-    /// A directory of data files; may be repeated
+    /// A directory of data files; may be repeated [default: sec-lists beside HUB, if it is
+    /// there]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Vec<PathBuf>,
     /// The day on which logs are read, whose year dates without one get

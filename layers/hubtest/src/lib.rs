@@ -25,6 +25,7 @@
 //! | [`dump`] | what parsers and buckets did, as asserts see it |
 //! | [`overflow`] | overflows, their sources and alerts |
 //! | [`assertion`] | asserts, and why one fails |
+//! | [`standins`] | databases of addresses for whoever has none |
 //! | [`run`] | one case from material to verdict |
 
 pub mod assertion;
@@ -34,6 +35,7 @@ pub mod dump;
 pub mod overflow;
 pub mod run;
 pub mod shelf;
+pub mod standins;
 
 pub use assertion::Failure;
 pub use case::Case;
