@@ -61,8 +61,15 @@ pub fn replay(
         0 => String::new(),
         some => format!(" {some} living buckets made room for others."),
     };
+    let undated = match summary.undated {
+        0 => String::new(),
+        some => format!(
+            " {some} had no date that a parser read, and filled no bucket: a parser that sets \
+             evt.StrTime and crowdsecurity/dateparse-enrich mend that."
+        ),
+    };
     tracing_line(&format!(
-        "{}, {} understood, {} exempt, {} not understood; {}.{room}",
+        "{}, {} understood, {} exempt, {} not understood; {}.{room}{undated}",
         counted(usize::try_from(summary.lines).unwrap_or(usize::MAX), "line"),
         summary.parsed,
         summary.whitelisted,

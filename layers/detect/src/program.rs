@@ -33,6 +33,9 @@ use sieve::Ask;
 pub(crate) use sieve::{Chosen, Sieve};
 use std::sync::Arc;
 
+/// Why a scenario that counts does not count an event.
+const UNDATED: &str = "no parser read its date, so it counts for triggers alone";
+
 /// A log line and where it came from.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'l> {
@@ -371,13 +374,13 @@ impl Program {
         trace: Option<&mut Trace>,
     ) -> Seen<'s> {
         match (parsed, trace) {
-            (Parsed::Event, trace) => {
-                self.pour(scratch, line.received, trace);
+            (Parsed::Event, mut trace) => {
+                self.pour(scratch, line.received, trace.as_deref_mut());
                 if line.replay && !scratch.event.has(slot::ENRICHED_MARSHALED_TIME) {
-                    // Nobody knows when it happened, so it cannot be counted with others.
-                    let spec = |pour: &Pour| self.specs.get(pour.scenario.0 as usize);
-                    let alone = |spec: &BucketSpec| matches!(spec.kind, BucketKind::Trigger);
-                    scratch.pours.retain(|pour| spec(pour).is_some_and(alone));
+                    self.forget_undated(scratch);
+                }
+                if let (Some(trace), true) = (trace, scratch.undated) {
+                    UNDATED.clone_into(&mut trace.stopped);
                 }
             }
             (_, None) => {}
@@ -389,6 +392,16 @@ impl Program {
             }
         }
         scratch.seen(self, parsed)
+    }
+
+    /// Nobody knows when an event of a log without dates happened, so it cannot be counted
+    /// with others: triggers alone see it, as in CrowdSec.
+    fn forget_undated(&self, scratch: &mut Scratch) {
+        let before = scratch.pours.len();
+        let spec = |pour: &Pour| self.specs.get(pour.scenario.0 as usize);
+        let alone = |spec: &BucketSpec| matches!(spec.kind, BucketKind::Trigger);
+        scratch.pours.retain(|pour| spec(pour).is_some_and(alone));
+        scratch.undated = scratch.pours.len() < before;
     }
 
     /// Whether a whitelist of the last stage exempts a live event.

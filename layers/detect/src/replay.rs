@@ -112,6 +112,8 @@ pub struct Summary {
     pub whitelisted: u64,
     /// Lines that no parser took.
     pub dropped: u64,
+    /// Events that scenarios would have counted, had a parser read their date.
+    pub undated: u64,
     /// Overflows that a postoverflow exempts.
     pub exempt: u64,
     /// Overflows that were cut off because too many led to them.
@@ -128,6 +130,7 @@ impl Summary {
         self.parsed += read.parsed;
         self.whitelisted += read.whitelisted;
         self.dropped += read.dropped;
+        self.undated += read.undated;
         self.unanswered += read.unanswered;
     }
 }

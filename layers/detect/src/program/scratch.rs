@@ -44,6 +44,8 @@ pub struct Scratch {
     pub(crate) seed: Seed,
     /// What stands for the source address in group keys, where it is not itself.
     pub(crate) group: Option<Vec<u8>>,
+    /// Whether pours were dropped because nobody knows when the event happened.
+    pub(crate) undated: bool,
     pub(crate) counted: Counted,
     keeper: Keeper,
     /// Which program the rooms and the memo belong to.
@@ -66,6 +68,7 @@ impl Scratch {
             text: Vec::new(),
             seed,
             group: None,
+            undated: false,
             counted: Counted::default(),
             keeper: Keeper::new(),
             fitted: 0,
@@ -135,6 +138,7 @@ impl Scratch {
         self.event.clear(slots);
         self.pours.clear();
         self.group = None;
+        self.undated = false;
         let program = core::ptr::from_ref(slots).addr();
         if self.fitted != program {
             self.fitted = program;
@@ -169,6 +173,7 @@ impl Scratch {
         Seen {
             parsed,
             time: self.event.time,
+            undated: self.undated,
             pours: &self.pours,
             occurrence: Occurring {
                 program,
@@ -192,6 +197,9 @@ pub struct Seen<'s> {
     pub parsed: Parsed,
     /// The event's time.
     pub time: Timestamp,
+    /// Whether, in a replay, no parser read its date, and scenarios that count did not
+    /// count it for that.
+    pub undated: bool,
     /// One for each scenario whose filter held, in their order.
     pub pours: &'s [Pour],
     /// The event, for buckets that keep it.

@@ -171,6 +171,7 @@ impl<'p> Reader<'p> {
             Parsed::Whitelisted => batch.summary.whitelisted += 1,
             Parsed::Dropped => batch.summary.dropped += 1,
         }
+        batch.summary.undated += u64::from(seen.undated);
         if seen.pours.is_empty() {
             return true;
         }

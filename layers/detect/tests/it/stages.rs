@@ -142,6 +142,11 @@ fn scenario(kind: &str, more: &str) -> String {
 }
 
 fn alerts(scenarios: &str, lines: &[&str]) -> Vec<String> {
+    replayed(scenarios, lines).0
+}
+
+/// Source and count of each alert, and how many events had no date.
+fn replayed(scenarios: &str, lines: &[&str]) -> (Vec<String>, u64) {
     let program = program(&[
         ("parsers/s00-raw/t/read.yaml", READ),
         ("parsers/s02-enrich/t/dated.yaml", DATED),
@@ -154,10 +159,10 @@ fn alerts(scenarios: &str, lines: &[&str]) -> Vec<String> {
         ..replay::Options::new(Timestamp::from_unix_seconds(1_800_000_000))
     };
     let lines = lines.iter().map(|line| (0, *line));
-    replay::replay(&program, &origins, lines, &options, |alert| {
+    let summary = replay::replay(&program, &origins, lines, &options, |alert| {
         found.push(format!("{} {}", alert.source.value, alert.events_count));
     });
-    found
+    (found, summary.undated)
 }
 
 #[test]
@@ -166,9 +171,13 @@ fn what_has_no_date_fills_no_bucket_in_a_replay_but_triggers() {
     let trigger = scenario("trigger", "");
     let undated = ["192.0.2.1", "192.0.2.1", "192.0.2.1"];
     let dated = ["192.0.2.1 1684329817.579:", "192.0.2.1 1684329818"];
-    assert_eq!(alerts(&leaky, &undated), [""; 0]);
-    assert_eq!(alerts(&trigger, &undated).len(), 3);
-    assert_eq!(alerts(&leaky, &dated), ["192.0.2.1 2"]);
+    assert_eq!(replayed(&leaky, &undated), (Vec::new(), 3));
+    let (found, without) = replayed(&trigger, &undated);
+    assert_eq!((found.len(), without), (3, 0));
+    assert_eq!(
+        replayed(&leaky, &dated),
+        (vec!["192.0.2.1 2".to_owned()], 0)
+    );
 }
 
 #[test]
