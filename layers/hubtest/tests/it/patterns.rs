@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use detect::data::DataSet;
-use detect::grok::{Grok, Library};
+use detect::grok::{Grok, Library, Room};
 use detect::program::{Options, Program};
 use detect::rules::disk::Place;
 use detect::rules::{self, Bounds, Items};
@@ -90,10 +90,10 @@ fn lines() -> Vec<Vec<u8>> {
 }
 
 /// What a pattern finds in a line: its fields in their order, or nothing.
-fn found(grok: &Grok, line: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
+fn found(grok: &Grok, room: &mut Room, line: &[u8]) -> Fields {
     let names: Vec<String> = grok.fields().map(str::to_owned).collect();
     let mut found = Vec::new();
-    let matched = grok.run(line, &mut grok.room(), |at, value| {
+    let matched = grok.run(line, room, |at, value| {
         found.push((names[at].clone(), value.to_vec()));
     });
     found.sort();
@@ -119,8 +119,10 @@ fn our_patterns_find_on_real_lines_what_crowdsecs_find() {
                         theirs.compile(&whole).unwrap(),
                         ours.compile(&whole).unwrap(),
                     );
+                    let (mut room, mut other_room) = (one.room(), other.room());
                     let mut differing = lines.iter().filter_map(|line| {
-                        let (theirs, ours) = (found(&one, line), found(&other, line));
+                        let theirs = found(&one, &mut room, line);
+                        let ours = found(&other, &mut other_room, line);
                         (theirs != ours).then_some((line, theirs, ours))
                     });
                     if let Some(first) = differing.next() {
