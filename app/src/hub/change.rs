@@ -159,6 +159,12 @@ impl Change<'_, '_> {
         let wanted = rulebook::wanted(draft.folder())?;
         let brought = desk.bring(&wanted, &draft)?;
         if plan.changes_nothing(now_here) && !whole && brought.changed == 0 {
+            for name in &brought.stale {
+                let said = format!("{name} could not be fetched anew, and is as it was.");
+                if !self.bench.out.json() {
+                    self.bench.out.paragraph(&said, 0).map_err(Error::from)?;
+                }
+            }
             return Ok(self.nothing()?);
         }
         compiles(draft.folder(), &brought)?;
@@ -429,6 +435,11 @@ fn notes(
     for name in brought.into_iter().flat_map(|brought| &brought.lacking) {
         notes.push(format!(
             "{name} is not fetched by itself; what needs it is without it. Give --mmdb URL, or --data with its folder."
+        ));
+    }
+    for name in brought.into_iter().flat_map(|brought| &brought.stale) {
+        notes.push(format!(
+            "{name} could not be fetched anew, and is as it was."
         ));
     }
     let detection = &change.bench.config.detection;

@@ -29,6 +29,8 @@ pub(super) struct Brought {
     pub(super) files: Vec<Data>,
     /// Databases that nobody supplied.
     pub(super) lacking: Vec<String>,
+    /// What could not be asked for anew, and is as it was.
+    pub(super) stale: Vec<String>,
     /// How many are others than before.
     pub(super) changed: usize,
 }
@@ -64,7 +66,7 @@ impl Desk<'_> {
                 )));
             }
             progress.step(at + 1, files.len(), name);
-            match self.one(file)? {
+            match self.one(file, &mut brought.stale)? {
                 None => brought.lacking.push(file.dest_file.clone()),
                 Some((data, bytes)) => {
                     all += bytes.len() as u64;
@@ -90,7 +92,11 @@ impl Desk<'_> {
         data.iter().find(|data| data.file == name)
     }
 
-    fn one(&self, file: &DataFile) -> Result<Option<(Data, Vec<u8>)>, Error> {
+    fn one(
+        &self,
+        file: &DataFile,
+        stale: &mut Vec<String>,
+    ) -> Result<Option<(Data, Vec<u8>)>, Error> {
         let name = file.dest_file.as_str();
         if let Some(bytes) = self.of_the_operator(file)? {
             let data = Data {
@@ -105,7 +111,10 @@ impl Desk<'_> {
         let here = self
             .kept(name)
             .and_then(|data| Some((data, self.here(name)?)));
-        let (client, true) = (self.client, self.renew || here.is_none()) else {
+        // What the operator supplied stays until the operator supplies another.
+        let supplied = here.as_ref().is_some_and(|(data, _)| data.url.is_empty());
+        let renew = self.renew && (!supplied || self.how.force);
+        let (client, true) = (self.client, renew || here.is_none()) else {
             return Ok(here.map(|(data, bytes)| (data.clone(), bytes)));
         };
         let database = file.is_database() || file.kind == DataKind::Other;
@@ -120,7 +129,17 @@ impl Desk<'_> {
                 "The data file {name} is not here. Fetch it with 'ringwall hub update', or name its folder with --data."
             )));
         };
-        self.fetch(client, name, &address, limit, here).map(Some)
+        match (
+            self.fetch(client, name, &address, limit, here.clone()),
+            here,
+        ) {
+            // Lists of yesterday are better than no update at all.
+            (Err(_), Some((data, bytes))) => {
+                stale.push(name.to_owned());
+                Ok(Some((data.clone(), bytes)))
+            }
+            (brought, _) => brought.map(Some),
+        }
     }
 
     fn fetch(

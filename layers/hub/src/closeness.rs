@@ -8,9 +8,10 @@ pub fn nearest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<&'
         .filter_map(|name| {
             let lower = name.to_ascii_lowercase();
             let bare = lower.rsplit('/').next().unwrap_or(&lower);
-            let far = match wanted.contains('/') {
-                true => distance(&wanted, &lower),
-                false => distance(&wanted, bare),
+            let far = match wanted.rsplit_once('/') {
+                // The same by another author is near, too.
+                Some((_, thing)) => distance(&wanted, &lower).min(distance(thing, bare) + 2),
+                None => distance(&wanted, bare),
             };
             (far <= wanted.chars().count() / 3 + 1).then_some((far, name))
         })
@@ -62,6 +63,7 @@ mod tests {
             ),
             ("crowdsec/http-probing", vec!["crowdsecurity/http-probing"]),
             ("http-probing", vec!["crowdsecurity/http-probing"]),
+            ("me/http-probing", vec!["crowdsecurity/http-probing"]),
             ("SSHD", vec!["crowdsecurity/sshd", "other/sshd"]),
             ("wordpress", vec![]),
         ] {

@@ -198,6 +198,23 @@ fn data_files_come_from_public_hosts_or_from_the_hub_itself() {
         .insert("data/words.txt".to_owned(), b"other\n".to_vec());
     place.say(&["update"]);
     assert_eq!(std::fs::read(&words).expect("it is there"), b"other\n");
+    hub.files().files.remove("data/words.txt");
+    assert!(
+        place
+            .say(&["update"])
+            .contains("words.txt could not be fetched anew")
+    );
+    assert_eq!(std::fs::read(&words).expect("it is there"), b"other\n");
+    // What the operator supplied is not asked for by an update.
+    let lists = place.folder.0.join("lists");
+    std::fs::create_dir(&lists).expect("a folder");
+    std::fs::write(lists.join("words.txt"), b"mine\n").expect("a list");
+    let lists = lists.display().to_string();
+    place.say(&["update", "--data", &lists]);
+    let before = hub.asked("words.txt");
+    place.say(&["update"]);
+    assert_eq!(hub.asked("words.txt"), before);
+    assert_eq!(std::fs::read(&words).expect("it is there"), b"mine\n");
 }
 
 #[test]
