@@ -10,7 +10,6 @@ mod known;
 mod stand;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use detect::bucket::Seed;
 use detect::event::Space;
@@ -21,6 +20,8 @@ use vocab::Timestamp;
 
 use known::{KNOWN, LIVE};
 use stand::{Edge, Nginx, application};
+
+use crate::shared::shared;
 
 const SEED: Seed = Seed::new(7);
 
@@ -35,18 +36,10 @@ fn cannot_run(why: &str) {
 
 /// The hub's collection for nginx, compiled.
 fn hub() -> Option<Program> {
-    let shared = std::env::var_os("RINGWALL_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
-        PathBuf::from,
-    );
-    if !shared.join("hub").is_dir() {
-        cannot_run("the hub is not here; set RINGWALL_SHARED");
-        return None;
-    }
     let place = Place {
-        patterns: vec![shared.join("crowdsec/patterns")],
-        data: vec![shared.join("crowdsec/sec-lists")],
-        ..Place::new(shared.join("hub"))
+        patterns: vec![shared("crowdsec/patterns")?],
+        data: vec![shared("crowdsec/sec-lists")?],
+        ..Place::new(shared("hub")?)
     };
     let items = Items {
         names: vec!["crowdsecurity/nginx".to_owned()],

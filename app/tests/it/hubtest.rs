@@ -9,6 +9,8 @@ use app::commands::{HubtestWanted, hubtest};
 use app::term::Out;
 use serde_json::Value;
 
+use crate::shared::shared;
+
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<u8>>>);
 
@@ -174,28 +176,6 @@ fn what_was_mistyped_is_told() {
         assert!(text.starts_with(why) || text.contains(why), "{why}: {text}");
         assert_eq!(ended, code, "{text}");
     }
-}
-
-/// Where the hub lies, if it is here.
-fn shared(below: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("RINGWALL_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
-        PathBuf::from,
-    );
-    let folder = root.join(below);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(
-        std::env::var("RINGWALL_TEST_ALL").as_deref() != Ok("1"),
-        "all tests are demanded, and {} is not here",
-        folder.display()
-    );
-    println!(
-        "NOT RUN: {} is not here; set RINGWALL_SHARED",
-        folder.display()
-    );
-    None
 }
 
 #[test]

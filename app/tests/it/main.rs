@@ -4,3 +4,6 @@
 mod equal;
 #[cfg(test)]
 mod hubtest;
+#[cfg(test)]
+#[path = "../../../layers/detect/tests/it/shared.rs"]
+mod shared;

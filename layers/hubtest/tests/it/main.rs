@@ -7,6 +7,7 @@ mod made_up;
 #[cfg(test)]
 mod patterns;
 #[cfg(test)]
+#[path = "../../../detect/tests/it/shared.rs"]
 mod shared;
 #[cfg(test)]
 mod whole;
