@@ -8,7 +8,7 @@ use detect::alert::{JsonLine, Sentence};
 use detect::bucket::Seed;
 use detect::explain::{Change, ScenarioTrace, StageTrace, Trace, pour};
 use detect::program::{Line, Program, Scratch};
-use detect::replay::{self, Options, Origin, replay_lines};
+use detect::replay::{self, Options, Origin, Summary, replay_lines};
 use detect::shard::{Limits, Mode, Shards};
 use serde_json::json;
 use vocab::Alert;
@@ -47,8 +47,10 @@ pub fn replay(
         ..Options::new(now())
     };
     let mut failed = None;
+    let mut alerts = 0;
     let program = &rulebook.program;
     let summary = replay_lines(program, &origins, &mut lines, &options, |alert| {
+        alerts += 1;
         if failed.is_none() {
             failed = out.line(&JsonLine(&alert).to_string()).err();
         }
@@ -74,12 +76,32 @@ pub fn replay(
         summary.parsed,
         summary.whitelisted,
         summary.dropped,
-        counted(
-            usize::try_from(summary.buckets.alerts).unwrap_or(usize::MAX),
-            "alert"
-        ),
+        counted(alerts, "alert"),
     ));
+    after_buckets(&summary);
     Ok(())
+}
+
+/// What is to be said of what came after the buckets, if anything is.
+fn after_buckets(summary: &Summary) {
+    if summary.exempt > 0 {
+        tracing_line(&format!(
+            "{} more overflowed and are exempt by a postoverflow.",
+            summary.exempt
+        ));
+    }
+    if summary.cut > 0 {
+        tracing_line(&format!(
+            "{} were not followed further: too many scenarios feed one another.",
+            summary.cut
+        ));
+    }
+    if summary.unanswered > 0 {
+        tracing_line(&format!(
+            "Rules asked the network or the book {} times. A replay asks nobody: each answer was empty.",
+            summary.unanswered
+        ));
+    }
 }
 
 /// What `explain` shows beside the scenarios that took an event.
