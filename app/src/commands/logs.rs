@@ -168,7 +168,12 @@ impl Travel<'_> {
             received: now(),
             replay: true,
         };
-        let mut trace = Trace::default();
+        let all = self.showing.all || self.showing.scenario.is_some();
+        let mut trace = if all {
+            Trace::with_reasons()
+        } else {
+            Trace::default()
+        };
         let mut alerts = Vec::new();
         let mut seen = self.program.explain(&line, &mut self.scratch, &mut trace);
         pour(
@@ -187,7 +192,7 @@ impl Travel<'_> {
             return Ok(out.value(&as_json(text, &trace, &alerts))?);
         }
         out.line(&out.paint(Tone::Strong, &printable(&String::from_utf8_lossy(text))))?;
-        let shown = if self.showing.all || self.showing.scenario.is_some() {
+        let shown = if all {
             format!("{trace:#}")
         } else {
             trace.to_string()

@@ -115,7 +115,7 @@ pub struct ScenarioTrace {
     pub group: Option<String>,
     /// The value of `distinct`, when the filter held and the scenario has one.
     pub distinct: Option<String>,
-    /// Why the filter did not hold, when it did not.
+    /// Why the filter did not hold, when it did not and [`Trace::with_reasons`] asks.
     pub missed: Option<Missed>,
     /// What became of the bucket, once [`pour`] was called.
     pub bucket: Option<BucketTrace>,
@@ -141,8 +141,26 @@ pub struct Trace {
     pub scenarios: Vec<ScenarioTrace>,
     /// Expressions of parsers that failed.
     pub errors: Vec<String>,
+    /// Whether scenarios tell why their filters do not hold; it takes parsing them anew.
+    reasons: bool,
     /// The event before the node that runs.
     before: Vec<Change>,
+}
+
+impl Trace {
+    /// A trace in which scenarios tell why their filters do not hold.
+    #[must_use]
+    pub fn with_reasons() -> Self {
+        Self {
+            reasons: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a filter that did not hold is to be asked why.
+    pub(crate) fn wants_reason(&self, held: &Result<bool, expr::EvalError>) -> bool {
+        self.reasons && *held == Ok(false)
+    }
 }
 
 impl Witness for Trace {

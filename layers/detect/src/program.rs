@@ -480,7 +480,7 @@ impl Program {
             if let Some(trace) = &mut trace {
                 trace.scenarios.push(ScenarioTrace {
                     name: scenario.name.clone(),
-                    missed: (held == Ok(false)).then(|| scenario.missed(&env)),
+                    missed: trace.wants_reason(&held).then(|| scenario.missed(&env)),
                     held: held.map_err(|error| error.to_string()),
                     group: values.group,
                     distinct: values.distinct,

@@ -23,7 +23,7 @@ fn became(scenario: &str, lines: &[String]) -> (Vec<Option<Became>>, Vec<String>
             received: Timestamp::EPOCH,
             replay: true,
         };
-        let mut trace = Trace::default();
+        let mut trace = Trace::with_reasons();
         let mut seen = program.explain(&line, &mut scratch, &mut trace);
         pour(program, &shards, &mut seen, &mut trace, &mut alerts);
         let one = trace.scenarios.iter().find(|one| one.name == scenario);
