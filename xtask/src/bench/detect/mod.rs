@@ -123,7 +123,7 @@ pub(super) fn run(rest: &[String]) -> Result<bool> {
     } else {
         Scale {
             rounds: arguments.rounds.clamp(3, 15),
-            lines: 500_000,
+            lines: 200_000,
             few: 10_000,
             addresses: 1_000_000,
         }
