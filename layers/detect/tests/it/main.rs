@@ -5,6 +5,8 @@ mod after;
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod explained;
 #[cfg(test)]
 mod hub;
