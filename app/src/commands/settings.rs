@@ -4,9 +4,9 @@ use config::Arguments;
 
 use crate::rulebook::Installed;
 use crate::term::{Cell, Out, Tone, counted};
-use crate::{Error, configuration, rulebook};
+use crate::{Error, configuration, profiles_file, rulebook};
 
-/// Validates the configuration and compiles the rules it names.
+/// Validates the configuration and compiles the rules and profiles it names.
 ///
 /// # Errors
 /// The faults of the configuration; findings when rules are broken.
@@ -22,6 +22,9 @@ pub fn check(arguments: &Arguments, out: &mut Out) -> Result<(), Error> {
         out.line(
             "The state directory is not open to you: what 'ringwall hub' installed was not checked.",
         )?;
+    }
+    if let Some(file) = &config.book.crowdsec_profiles {
+        profiles_file::read(file)?;
     }
     for fault in &rules.faults {
         out.line(&fault.to_string())?;
