@@ -192,7 +192,7 @@ fn explained(instance: &Instance, rule: &str) {
         rule,
         "counts",
         "evt.Meta.",
-        "overflows ",
+        "overflows",
         "on event",
         "/.env",
     ] {
