@@ -7,6 +7,8 @@ mod broken;
 #[cfg(test)]
 mod crowd;
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod explained;
 #[cfg(test)]
 mod hub;
@@ -22,6 +24,8 @@ mod replayed;
 mod shared;
 #[cfg(test)]
 mod stages;
+#[cfg(test)]
+mod traffic;
 #[cfg(test)]
 mod travel;
 #[cfg(test)]
