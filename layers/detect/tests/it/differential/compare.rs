@@ -8,7 +8,7 @@ use vocab::Timestamp;
 use vocab::time::parse_duration;
 
 use super::Raised;
-use super::excused::{self, Difference};
+use super::excused::{self, Difference, Evidence};
 use crate::traffic::Server;
 
 /// An alert.
@@ -20,8 +20,6 @@ pub(super) struct Seen {
     pub(super) scenario: String,
     /// The address as everybody spells it.
     pub(super) source: String,
-    /// As it was spelt.
-    pub(super) spelt: String,
 }
 
 /// Reads an alert in crowdsec's words: `Ip A performed 'S' (N events over D) at T`.
@@ -33,15 +31,19 @@ pub(super) fn said(line: &str) -> Option<Seen> {
     let (count, rest) = rest.split_once(" events over ")?;
     let (over, rest) = rest.split_once(") at ")?;
     let stop = moment(rest.split_once('"')?.0)?;
-    let source = spelt.parse::<IpAddr>().ok()?.to_canonical().to_string();
     Some(Seen {
         stop,
         start: stop.before(span(over)?),
         count: count.parse().ok()?,
         scenario: scenario.to_owned(),
-        source,
-        spelt: spelt.to_owned(),
+        source: canonical(spelt)?,
     })
+}
+
+/// An address as everybody spells it; what a pattern cut short stays as it is.
+pub(super) fn canonical(text: &str) -> Option<String> {
+    let address = text.parse::<IpAddr>();
+    Some(address.map_or_else(|_| text.to_owned(), |one| one.to_canonical().to_string()))
 }
 
 /// A span as Go writes it; a bare `0s` too.
@@ -74,7 +76,9 @@ pub(super) struct Comparison {
     detailed: usize,
     /// Of these, those on which they do not.
     varied: usize,
-    differences: Vec<(Difference, Option<&'static str>)>,
+    differences: Vec<Difference>,
+    /// The excuse for each.
+    excuses: Vec<Option<&'static str>>,
     scenarios: BTreeMap<String, usize>,
 }
 
@@ -89,13 +93,7 @@ fn by_key(alerts: &[Seen]) -> BTreeMap<Key, Vec<Seen>> {
 }
 
 impl Comparison {
-    pub(super) fn new(
-        server: Server,
-        lines: &[Vec<u8>],
-        first: &[Seen],
-        second: &[Seen],
-        ours: &Raised,
-    ) -> Self {
+    pub(super) fn new(server: Server, first: &[Seen], second: &[Seen], ours: &Raised) -> Self {
         let runs = [first, second, ours.alerts.as_slice()];
         let keyed = runs.map(by_key);
         let keys: BTreeSet<&Key> = keyed.iter().flat_map(BTreeMap::keys).collect();
@@ -107,6 +105,7 @@ impl Comparison {
             detailed: 0,
             varied: 0,
             differences: Vec::new(),
+            excuses: Vec::new(),
             scenarios: BTreeMap::new(),
         };
         for alert in first {
@@ -116,10 +115,19 @@ impl Comparison {
             let of = |run: usize| keyed[run].get(key).map_or(&[][..], Vec::as_slice);
             one.compare(key, [of(0), of(1), of(2)]);
         }
-        for (difference, excuse) in &mut one.differences {
-            *excuse = excused::excuse(server, lines, difference);
-        }
         one
+    }
+
+    /// Looks for excuses in the evidence that is gathered for the differences.
+    pub(super) fn excused<'p>(
+        mut self,
+        gather: impl FnOnce(&[Difference]) -> Evidence<'p>,
+    ) -> Self {
+        let evidence = gather(&self.differences);
+        let differences = self.differences.iter().enumerate();
+        let excuses = differences.map(|(at, difference)| evidence.excuse(at, difference));
+        self.excuses = excuses.collect();
+        self
     }
 
     fn compare(&mut self, (scenario, source): &Key, runs: [&[Seen]; 3]) {
@@ -133,7 +141,7 @@ impl Comparison {
         self.unsure += usize::from(first.len() != second.len());
         let numbers = first.len().min(second.len())..=first.len().max(second.len());
         if !numbers.contains(&ours.len()) {
-            self.differences.push((differ("number"), None));
+            self.differences.push(differ("number"));
             return;
         }
         if first.len() != second.len() {
@@ -152,7 +160,7 @@ impl Comparison {
                 ("count", unlike(&|seen| Some(seen.count))),
             ] {
                 if is {
-                    self.differences.push((differ(what), None));
+                    self.differences.push(differ(what));
                 }
             }
         }
@@ -160,10 +168,8 @@ impl Comparison {
 
     /// The differences for which there is no excuse.
     pub(super) fn unexcused(&self) -> impl Iterator<Item = String> {
-        let open = self
-            .differences
-            .iter()
-            .filter(|(_, excuse)| excuse.is_none());
+        let pairs = self.differences.iter().zip(&self.excuses);
+        let open = pairs.filter(|(_, excuse)| excuse.is_none());
         open.map(|(difference, _)| format!("{}: {difference}", self.server.name()))
     }
 
@@ -184,8 +190,12 @@ impl Comparison {
             self.differences.len(),
         );
         for (name, why) in excused::EXCUSES {
-            let excuses = self.differences.iter().filter_map(|(_, excuse)| *excuse);
-            let often = excuses.filter(|excuse| excuse == name).count();
+            let often = self
+                .excuses
+                .iter()
+                .flatten()
+                .filter(|excuse| *excuse == name);
+            let often = often.count();
             if often > 0 {
                 text.push_str(&format!("| on purpose: {name}. {why} | {often} |\n"));
             }

@@ -9,6 +9,8 @@
 
 mod compare;
 mod excused;
+mod model;
+mod peer_home;
 mod peer_home;
 mod runs;
 
@@ -119,7 +121,9 @@ fn differ(server: Server) {
         );
     }
     let [first, second] = reading.end();
-    let compared = Comparison::new(server, &lines, &first, &second, &one);
+    let compared = Comparison::new(server, &first, &second, &one).excused(|differences| {
+        excused::Evidence::gather(&program, server, &lines, now, differences)
+    });
     let report = compared.report(lines.len(), SEED);
     if let Some(folder) = std::env::var_os("RINGWALL_DIFFERENTIAL_REPORT") {
         let file = Path::new(&folder).join(format!("{}.md", server.name()));

@@ -9,9 +9,10 @@ use detect::program::{Options, Program};
 use detect::replay::{self, Origin, replay};
 use detect::rules::disk::Place;
 use detect::rules::{self, Bounds, Items};
+use sha2::{Digest as _, Sha256};
 use vocab::Timestamp;
 
-use super::compare::{Seen, said};
+use super::compare::{Seen, canonical, said};
 use super::peer_home::{Home, Item};
 use super::{Raised, debian};
 use crate::shared::shared;
@@ -58,36 +59,73 @@ impl Drop for Reading {
 
 /// Debian's crowdsec reading a log, twice at once.
 pub(super) struct Twice {
-    runs: [(Reading, PathBuf); 2],
-    _folder: Folder,
+    runs: Vec<(Reading, PathBuf)>,
+    /// Where what it says is kept, and looked for first: it takes long.
+    kept: Option<PathBuf>,
+    folder: Folder,
 }
 
 impl Twice {
     pub(super) fn start(server: Server, lines: &[Vec<u8>]) -> Self {
-        let folder = Folder::make(server.name());
-        let log = folder.0.join("log");
         let mut text = lines.join(&b'\n');
         text.push(b'\n');
+        let kept = std::env::var_os("RINGWALL_DIFFERENTIAL_KEPT").map(|folder| {
+            let hash: String = hex(&Sha256::digest(&text));
+            let kept = Path::new(&folder).join(format!("{}-{hash}", server.name()));
+            std::fs::create_dir_all(&kept).expect("the folder can be made");
+            kept
+        });
+        let folder = Folder::make(server.name());
+        let log = folder.0.join("log");
         std::fs::write(&log, text).expect("the log can be written");
-        let runs = ["first", "second"].map(|name| {
+        let known = kept
+            .as_ref()
+            .is_some_and(|kept| kept.join("second").exists());
+        let runs = ["first", "second"].iter().filter(|_| !known);
+        let runs = runs.map(|name| {
             let home = folder.0.join(name);
             (start(server, &home, &log), home)
         });
         Self {
-            runs,
-            _folder: folder,
+            runs: runs.collect(),
+            kept,
+            folder: folder,
         }
     }
 
     /// What each raised, once both have read to the end.
-    pub(super) fn end(self) -> [Vec<Seen>; 2] {
-        self.runs.map(|(mut reading, home)| {
+    pub(super) fn end(mut self) -> [Vec<Seen>; 2] {
+        for (reading, home) in &mut self.runs {
             let status = reading.0.wait().expect("crowdsec ends");
-            let text = std::fs::read_to_string(home.join("said")).expect("crowdsec's words");
+            let text = words(home);
             assert!(status.success(), "crowdsec failed: {}", tail(&text));
+            if let (Some(kept), Some(name)) = (&self.kept, home.file_name()) {
+                std::fs::write(kept.join(name), text).expect("its words can be kept");
+            }
+        }
+        let folder = self.kept.as_ref().unwrap_or(&self.folder.0);
+        ["first", "second"].map(|name| {
+            let path = folder.join(name);
+            let text = if path.is_dir() {
+                words(&path)
+            } else {
+                std::fs::read_to_string(&path).expect("its words were kept")
+            };
             text.lines().filter_map(said).collect()
         })
     }
+}
+
+fn words(home: &Path) -> String {
+    std::fs::read_to_string(home.join("said")).expect("crowdsec's words")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn tail(text: &str) -> String {
@@ -186,8 +224,7 @@ pub(super) fn ours(
             raised.text.push('\n');
             raised.alerts.push(Seen {
                 scenario: alert.scenario.clone(),
-                source: alert.source.value.clone(),
-                spelt: alert.source.value.clone(),
+                source: canonical(&alert.source.value).unwrap_or_default(),
                 start: alert.start_at,
                 stop: alert.stop_at,
                 count: alert.events_count,
