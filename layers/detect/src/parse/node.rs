@@ -343,7 +343,9 @@ impl Run<'_> {
         match done {
             Ok(true) => {
                 if let Ok(mut stashes) = self.env.ground.stashes.lock() {
-                    stashes.put(step.name.as_bytes(), &key, &value, None, self.env.now);
+                    let name = step.name.as_bytes();
+                    let taken = stashes.put(name, &key, &value, None, self.env.now);
+                    *self.errors += u64::from(!taken);
                 }
             }
             Ok(false) => {}

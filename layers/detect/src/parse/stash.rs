@@ -1,12 +1,17 @@
 //! What parsers remember from line to line: small caches with a time to live.
+//!
+//! Refuses: keys and values beyond [`LONGEST`] together, since strangers write them; a
+//! stash that is full forgets what was put into it longest ago.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use vocab::Timestamp;
 
-/// How many values all stashes hold at most.
+/// How many values a stash holds at most.
 const MOST: usize = 10_000;
+/// The most bytes of a key and its value together.
+const LONGEST: usize = 4 * 1024;
 /// How long a value lives where nothing says so.
 const TTL: Duration = Duration::from_secs(600);
 
@@ -18,6 +23,8 @@ struct Stash {
     size: usize,
     ttl: Duration,
     values: HashMap<Box<[u8]>, Entry>,
+    /// Keys in the order in which they were put.
+    order: BTreeMap<u64, Box<[u8]>>,
 }
 
 /// Every stash of a program, by name.
@@ -31,9 +38,13 @@ impl Stashes {
     pub(crate) fn define(&mut self, name: &str, size: u32, ttl: Duration) {
         let size = usize::try_from(size).unwrap_or(MOST).clamp(1, MOST);
         let ttl = if ttl.is_zero() { TTL } else { ttl };
-        let values = HashMap::new();
-        self.stashes
-            .insert(name.as_bytes().into(), Stash { size, ttl, values });
+        let stash = Stash {
+            size,
+            ttl,
+            values: HashMap::new(),
+            order: BTreeMap::new(),
+        };
+        self.stashes.insert(name.as_bytes().into(), stash);
     }
 
     pub(crate) fn get(&self, name: &[u8], key: &[u8], now: Timestamp) -> &[u8] {
@@ -47,6 +58,7 @@ impl Stashes {
         }
     }
 
+    /// Puts a value; whether it is one that a stash takes.
     pub(crate) fn put(
         &mut self,
         name: &[u8],
@@ -54,24 +66,29 @@ impl Stashes {
         value: &[u8],
         ttl: Option<i64>,
         now: Timestamp,
-    ) {
+    ) -> bool {
+        if key.len() + value.len() > LONGEST {
+            return false;
+        }
         self.clock += 1;
         let Some(stash) = self.stashes.get_mut(name) else {
-            return;
+            return true;
         };
-        if stash.values.len() >= stash.size && !stash.values.contains_key(key) {
-            stash.values.retain(|_, (until, ..)| *until > now);
-            let oldest = stash.values.iter().min_by_key(|(_, (_, clock, _))| *clock);
-            let oldest = oldest.map(|(key, _)| key.clone());
-            if let Some(oldest) = oldest.filter(|_| stash.values.len() >= stash.size) {
-                stash.values.remove(&oldest);
-            }
+        if let Some((_, put, _)) = stash.values.remove(key) {
+            stash.order.remove(&put);
+        }
+        if stash.values.len() >= stash.size
+            && let Some((_, oldest)) = stash.order.pop_first()
+        {
+            stash.values.remove(&oldest);
         }
         let ttl = ttl
             .and_then(|nanos| u64::try_from(nanos).ok())
             .map_or(stash.ttl, Duration::from_nanos);
         let entry = (now.after(ttl), self.clock, value.into());
+        stash.order.insert(self.clock, key.into());
         stash.values.insert(key.into(), entry);
+        true
     }
 }
 
@@ -92,5 +109,23 @@ mod tests {
         assert_eq!(stashes.get(b"s", b"c", at(12)), b"");
         stashes.put(b"unknown", b"a", b"1", None, at(0));
         assert_eq!(stashes.get(b"unknown", b"a", at(0)), b"");
+    }
+
+    #[test]
+    fn strangers_cannot_fill_the_memory() {
+        let mut stashes = Stashes::default();
+        stashes.define("s", u32::MAX, Duration::ZERO);
+        let now = Timestamp::from_unix_seconds(0);
+        assert!(!stashes.put(b"s", b"key", &[b'v'; LONGEST], None, now));
+        assert!(!stashes.put(b"s", &[b'k'; LONGEST], b"v", None, now));
+        for number in 0..30_000_u32 {
+            assert!(stashes.put(b"s", &number.to_le_bytes(), b"v", None, now));
+            // The same again takes no further place.
+            assert!(stashes.put(b"s", &number.to_le_bytes(), b"w", None, now));
+        }
+        let stash = stashes.stashes.get(&b"s"[..]).expect("it was defined");
+        assert_eq!((stash.values.len(), stash.order.len()), (MOST, MOST));
+        assert_eq!(stashes.get(b"s", &29_999_u32.to_le_bytes(), now), b"w");
+        assert_eq!(stashes.get(b"s", &0_u32.to_le_bytes(), now), b"");
     }
 }

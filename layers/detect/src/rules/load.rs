@@ -149,6 +149,9 @@ fn fault(found: &Found, broken: Broken) -> Fault {
 /// Follows names through collections to files.
 struct Choice<'e, 's> {
     entries: &'e [Entry<'s>],
+    /// Entries by the names of their files.
+    outer: BTreeMap<&'e str, Vec<usize>>,
+    /// Entries by the names inside.
     inner: BTreeMap<String, Vec<usize>>,
     chosen: BTreeSet<usize>,
 }
@@ -165,6 +168,7 @@ impl<'e, 's> Choice<'e, 's> {
         }
         let mut choice = Self {
             entries,
+            outer: outer_names(entries),
             inner: inner_names(entries),
             chosen: BTreeSet::new(),
         };
@@ -194,7 +198,7 @@ impl<'e, 's> Choice<'e, 's> {
         }
     }
 
-    /// Chooses what `name` stands for; whether there is any.
+    /// Chooses what `name` stands for, and all that it names in turn; whether there is any.
     fn choose(
         &mut self,
         name: &str,
@@ -202,42 +206,62 @@ impl<'e, 's> Choice<'e, 's> {
         bounds: &Bounds,
         faults: &mut Vec<Fault>,
     ) -> bool {
-        let fits = |entry: &Entry<'_>| folder.is_none_or(|folder| entry.folder == folder);
-        let all = self.entries.iter().enumerate();
-        let mut found: Vec<usize> = all
-            .filter(|(_, entry)| entry.name == name && fits(entry))
-            .map(|(at, _)| at)
-            .collect();
-        if found.is_empty() {
-            let inner = self.inner.get(name).into_iter().flatten().copied();
-            found.extend(inner.filter(|at| self.entries.get(*at).is_some_and(fits)));
-        }
-        for at in &found {
-            let Some(entry) = self.entries.get(*at) else {
+        let first = self.named(name, folder);
+        let any = !first.is_empty();
+        // No recursion: a chain of collections may be as long as there are files.
+        let mut waiting = first;
+        while let Some(at) = waiting.pop() {
+            let Some(entry) = self.entries.get(at) else {
                 continue;
             };
-            let fresh = self.chosen.insert(*at);
+            let fresh = self.chosen.insert(at);
             if !fresh || entry.folder != Folder::Collections {
                 continue;
             }
-            match members(entry.found, bounds) {
-                Err(broken) => faults.push(fault(entry.found, broken)),
-                Ok(members) => {
-                    for (folder, member) in members {
-                        if !self.choose(&member.text, Some(folder), bounds, faults) {
-                            let what = format!(
-                                "the collection names {:?}, which is not here",
-                                member.text
-                            );
-                            let broken = Broken::new(member.line, what, "Update the hub checkout.");
-                            faults.push(fault(entry.found, broken));
-                        }
-                    }
+            let members = match members(entry.found, bounds) {
+                Ok(members) => members,
+                Err(broken) => {
+                    faults.push(fault(entry.found, broken));
+                    continue;
                 }
+            };
+            for (folder, member) in members {
+                let named = self.named(&member.text, Some(folder));
+                if named.is_empty() {
+                    let what = format!("the collection names {:?}, which is not here", member.text);
+                    let broken = Broken::new(member.line, what, "Update the hub checkout.");
+                    faults.push(fault(entry.found, broken));
+                }
+                waiting.extend(named.into_iter().filter(|at| !self.chosen.contains(at)));
             }
         }
-        !found.is_empty()
+        any
     }
+
+    /// The entries of this name: by their files, or else by the names inside.
+    fn named(&self, name: &str, folder: Option<Folder>) -> Vec<usize> {
+        let fits = |at: &usize| {
+            let entry = self.entries.get(*at);
+            entry.is_some_and(|entry| folder.is_none_or(|folder| entry.folder == folder))
+        };
+        let of = |names: Option<&Vec<usize>>| -> Vec<usize> {
+            let all = names.into_iter().flatten().copied();
+            all.filter(fits).collect()
+        };
+        let found = of(self.outer.get(name));
+        if found.is_empty() {
+            return of(self.inner.get(name));
+        }
+        found
+    }
+}
+
+fn outer_names<'e>(entries: &'e [Entry<'_>]) -> BTreeMap<&'e str, Vec<usize>> {
+    let mut names: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, entry) in entries.iter().enumerate() {
+        names.entry(&entry.name).or_default().push(at);
+    }
+    names
 }
 
 /// The `name:` lines inside files, found without reading the YAML: a hub checkout

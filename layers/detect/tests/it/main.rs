@@ -11,6 +11,8 @@ mod differential;
 #[cfg(test)]
 mod explained;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod hub;
 #[cfg(test)]
 mod listed;

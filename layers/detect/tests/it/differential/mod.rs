@@ -11,7 +11,6 @@ mod compare;
 mod excused;
 mod model;
 mod peer_home;
-mod peer_home;
 mod runs;
 
 use std::path::{Path, PathBuf};
@@ -140,22 +139,22 @@ fn differ(server: Server) {
 }
 
 #[test]
-fn alerts_on_nginx_are_those_of_debians_crowdsec() {
+fn heavy_alerts_on_nginx_are_those_of_debians_crowdsec() {
     differ(Server::Nginx);
 }
 
 #[test]
-fn alerts_on_apache_are_those_of_debians_crowdsec() {
+fn heavy_alerts_on_apache_are_those_of_debians_crowdsec() {
     differ(Server::Apache);
 }
 
 #[test]
-fn alerts_on_sshd_are_those_of_debians_crowdsec() {
+fn heavy_alerts_on_sshd_are_those_of_debians_crowdsec() {
     differ(Server::Sshd);
 }
 
 #[test]
-fn alerts_on_haproxy_are_those_of_debians_crowdsec() {
+fn heavy_alerts_on_haproxy_are_those_of_debians_crowdsec() {
     differ(Server::Haproxy);
 }
 
