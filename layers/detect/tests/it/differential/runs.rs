@@ -89,7 +89,7 @@ impl Twice {
         Self {
             runs: runs.collect(),
             kept,
-            folder: folder,
+            folder,
         }
     }
 
