@@ -57,7 +57,7 @@ pub(super) fn web(count: u32) -> String {
     for number in 0..count {
         let time = clock(number / 50);
         let (client, page, status, agent) = if numbers.below(100) == 0 {
-            let client = format!("203.0.113.{}", numbers.below(20));
+            let client = format!("203.0.113.{}", numbers.below(3));
             let page = numbers.of(&[
                 "/.env",
                 "/wp-login.php?x=#",
