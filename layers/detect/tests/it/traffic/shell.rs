@@ -26,6 +26,10 @@ const NAMES: [&str; 12] = [
 
 /// One visit.
 pub(super) fn visit(script: &mut Script<'_, Said>) {
+    // Unlike web servers, sshd writes them in short.
+    if let Some(four) = script.address.strip_prefix("::ffff:") {
+        script.address = four.to_owned();
+    }
     match script.dice.below(100) {
         0..30 => login(script),
         30..36 => others(script),
