@@ -101,12 +101,11 @@ impl Desk {
         match pause.until {
             Some(until) => {
                 format!(
-                    "Paused until {}: everything is proxied, no ban, limit or rule holds.",
+                    "Paused until {}: no ban, limit or rule holds.",
                     until.to_the_second()
                 )
             }
-            None => "Paused until 'ringwall resume': everything is proxied, no ban, limit or rule holds."
-                .to_owned(),
+            None => "Paused until 'ringwall resume': no ban, limit or rule holds.".to_owned(),
         }
     }
 }
