@@ -84,6 +84,8 @@ pub struct Parked {
     pub overflow: Box<Overflow>,
     /// The answers that it has.
     pub known: Vec<(Query, Answer)>,
+    /// Whether it asks no more: whatever else it wants to know is "not known".
+    pub enough: bool,
     since: Instant,
 }
 
@@ -152,40 +154,50 @@ impl Inquiries {
     /// Lets an overflow wait for an answer. It comes back through `resume`, at once where
     /// there is no room.
     pub fn park(&self, program: &Arc<Program>, overflow: Box<Overflow>, query: Query) {
-        let mut parked = Parked {
+        let parked = Parked {
             program: Arc::clone(program),
             overflow,
             known: Vec::new(),
+            enough: false,
             since: Instant::now(),
         };
-        let waiting = self.counters.waiting.fetch_add(1, Ordering::Relaxed);
-        if waiting >= MOST as u64 {
-            self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.counters.crowded.fetch_add(1, Ordering::Relaxed);
-            parked.known.push((query, Answer::new()));
-            (self.resume)(parked);
-            return;
+        if self.wait(parked, query) {
+            self.counters.parked.fetch_add(1, Ordering::Relaxed);
         }
-        self.counters.parked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Lets an overflow wait, or takes it back at once where there is no room; whether it
+    /// waits.
+    fn wait(&self, mut parked: Parked, query: Query) -> bool {
+        let waiting = self.counters.waiting.fetch_add(1, Ordering::Relaxed);
+        let room = waiting < MOST as u64;
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        let (send, _) = keeper.get_or_insert_with(|| self.start());
-        // The keeper ends with this desk, not before.
-        let _sent = send.send(Message::Park(parked, query));
+        if room && keeper.is_none() {
+            *keeper = self.start();
+        }
+        if let (true, Some((send, _))) = (room, &*keeper) {
+            // The keeper ends with this desk, not before.
+            let _sent = send.send(Message::Park(parked, query));
+            return true;
+        }
+        drop(keeper);
+        self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.counters.crowded.fetch_add(1, Ordering::Relaxed);
+        parked.enough = true;
+        (self.resume)(parked);
+        false
     }
 
     /// An overflow comes back once more with another question; it has what is left of its time.
     pub fn park_again(&self, mut parked: Parked, query: Query) {
         if parked.since.elapsed() >= self.patience || parked.known.len() >= ANSWERS {
             self.counters.late.fetch_add(1, Ordering::Relaxed);
-            parked.known.push((query, Answer::new()));
+            // A rule may have more questions than there is stack to come back for each.
+            parked.enough = true;
             (self.resume)(parked);
             return;
         }
-        self.counters.waiting.fetch_add(1, Ordering::Relaxed);
-        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((send, _)) = &*keeper {
-            let _sent = send.send(Message::Park(parked, query));
-        }
+        self.wait(parked, query);
     }
 
     /// How questions fared.
@@ -198,19 +210,20 @@ impl Inquiries {
         }
     }
 
-    fn start(&self) -> (Sender<Message>, JoinHandle<()>) {
+    /// Starts the threads; nothing where the system gives none.
+    fn start(&self) -> Option<(Sender<Message>, JoinHandle<()>)> {
         // Bounded by MOST, which is counted before anything is sent.
         let (send, receive) = channel();
         let keeper = Keeper {
             patience: self.patience,
             resume: Arc::clone(&self.resume),
             counters: Arc::clone(&self.counters),
-            asked: askers(&self.names, &send),
+            asked: askers(&self.names, &send)?,
             waiting: HashMap::new(),
             remembered: HashMap::new(),
         };
-        let thread = std::thread::spawn(move || keeper.run(&receive));
-        (send, thread)
+        let thread = thread("questions", move || keeper.run(&receive))?;
+        Some((send, thread))
     }
 }
 
@@ -232,13 +245,13 @@ impl Drop for Inquiries {
 }
 
 /// Threads that ask. One that hangs is left behind: nothing can end its call.
-fn askers(names: &Arc<dyn Names>, answers: &Sender<Message>) -> SyncSender<Query> {
+fn askers(names: &Arc<dyn Names>, answers: &Sender<Message>) -> Option<SyncSender<Query>> {
     let (send, receive) = sync_channel::<Query>(QUEUE);
     let receive = Arc::new(Mutex::new(receive));
     for _ in 0..ASKERS {
         let (names, answers) = (Arc::clone(names), answers.clone());
         let receive = Arc::clone(&receive);
-        std::thread::spawn(move || {
+        thread("names", move || {
             loop {
                 let next = receive
                     .lock()
@@ -250,9 +263,17 @@ fn askers(names: &Arc<dyn Names>, answers: &Sender<Message>) -> SyncSender<Query
                     return;
                 }
             }
-        });
+        })?;
     }
-    send
+    Some(send)
+}
+
+/// A thread, unless the system has none to give.
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    started
+        .inspect_err(|error| tracing::warn!(%error, "no thread for questions to the network"))
+        .ok()
 }
 
 /// Who waits for what. One thread's own.

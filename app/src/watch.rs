@@ -292,7 +292,9 @@ impl Watch {
     fn resume(&self, parked: Parked) {
         let program = Arc::clone(&parked.program);
         let mut scratch = Scratch::new(&program, self.seed);
-        scratch.ask_the_network();
+        if !parked.enough {
+            scratch.ask_the_network();
+        }
         scratch.ask_the_book(self.bookkeeper.asked());
         let overflow = (*parked.overflow).clone();
         let mut settled = Vec::new();

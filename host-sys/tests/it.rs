@@ -99,14 +99,20 @@ fn shares_listen_side_by_side_and_a_taken_address_is_refused() {
 
 #[test]
 fn an_ipv6_listener_leaves_ipv4_alone() {
-    let Ok(six) = bind_listener(address("[::]:0"), false, 64) else {
-        let addresses = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
-        assert_eq!(
-            addresses, "",
-            "this host has IPv6, and yet it cannot be bound"
-        );
-        return;
-    };
-    let port = six.local_addr().unwrap().port();
-    bind_listener(SocketAddr::from(([0, 0, 0, 0], port)), false, 64).unwrap();
+    // A port that is free for IPv6 may be somebody's for IPv4: others are tried.
+    for _ in 0..32 {
+        let Ok(six) = bind_listener(address("[::]:0"), false, 64) else {
+            let addresses = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+            assert_eq!(
+                addresses, "",
+                "this host has IPv6, and yet it cannot be bound"
+            );
+            return;
+        };
+        let port = six.local_addr().unwrap().port();
+        if bind_listener(SocketAddr::from(([0, 0, 0, 0], port)), false, 64).is_ok() {
+            return;
+        }
+    }
+    panic!("no port of IPv6 leaves its IPv4 twin free");
 }

@@ -79,7 +79,7 @@ fn with_nextest(rest: &[String], demand_all: bool) -> Result<(bool, Count)> {
     })?;
     let report = fs::read_to_string(report).unwrap_or_default();
     let reasons = reasons_in(&report);
-    for reason in &reasons {
+    for reason in reasons.iter().chain(&second_tries(&report)) {
         println!("{reason}");
     }
     let skipped = reasons.len() as u64;
@@ -220,6 +220,17 @@ fn reasons_in(report: &str) -> Vec<String> {
         .collect()
 }
 
+/// The tests of a JUnit report that failed at first and passed when run once more.
+fn second_tries(report: &str) -> Vec<String> {
+    report
+        .split("<testcase ")
+        .skip(1)
+        .filter(|case| case.contains("<flakyFailure") || case.contains("<flakyError"))
+        .filter_map(|case| case.split_once("name=\"")?.1.split('"').next())
+        .map(|name| format!("{name} failed at first and passed when run once more."))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,5 +275,14 @@ mod tests {
     fn tests_that_could_not_run_are_named_with_their_reason() {
         let report = "<testsuites><testcase name=\"a\" time=\"1\"/><testcase name=\"b\"><system-out>x\nNOT RUN: no root here\ny</system-out></testcase><testcase name=\"c\"><failure/><system-out>NOT RUN: x</system-out></testcase></testsuites>";
         assert_eq!(reasons_in(report), ["b was not run: no root here"]);
+    }
+
+    #[test]
+    fn tests_that_needed_a_second_try_are_named() {
+        let report = "<testsuites><testcase name=\"a\" time=\"1\"/><testcase name=\"b\"><flakyFailure/></testcase><testcase name=\"c\"><failure/></testcase></testsuites>";
+        assert_eq!(
+            second_tries(report),
+            ["b failed at first and passed when run once more."]
+        );
     }
 }

@@ -131,11 +131,32 @@ fn a_rule_that_asks_one_thing_after_another_comes_to_an_end() {
     desk.park(&program(), overflow(), query(0));
     for number in 1..100 {
         let parked = back.recv_timeout(SOON).unwrap();
-        if parked.known.len() > ANSWERS {
-            assert_eq!(desk.tally().late, 1);
+        if parked.enough {
+            assert_eq!((parked.known.len(), desk.tally().late), (ANSWERS, 1));
             return;
         }
         desk.park_again(parked, query(number));
     }
     panic!("it goes on for ever");
+}
+
+#[test]
+fn second_questions_are_held_to_the_same_bound_and_ask_no_more_beyond_it() {
+    let (desk, back) = desk(Arc::new(Hangs::default()), SOON);
+    let program = program();
+    for _ in 0..MOST {
+        desk.park(&program, overflow(), query(1));
+    }
+    assert!(back.try_recv().is_err(), "all of them wait");
+    let parked = Parked {
+        program: Arc::clone(&program),
+        overflow: overflow(),
+        known: vec![(query(2), Answer::new())],
+        enough: false,
+        since: Instant::now(),
+    };
+    desk.park_again(parked, query(3));
+    let parked = back.recv_timeout(SOON).unwrap();
+    assert!(parked.enough, "it comes back, and asks no more");
+    assert_eq!(desk.tally().crowded, 1);
 }

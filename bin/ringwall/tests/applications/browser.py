@@ -91,6 +91,15 @@ class Browser:
         except RuntimeError:
             self.script("document.querySelector(arguments[0]).click()", selector)
 
+    def submit(self, selector, seconds=30):
+        """Clicks what leads to another page, and waits until that page is there."""
+        self.script("document.documentElement.dataset.left = 1")
+        self.click(selector)
+        until = time.monotonic() + seconds
+        while not self.script("return document.readyState === 'complete' && !document.documentElement.dataset.left"):
+            assert time.monotonic() < until, f"{selector} on {self.url()} leads nowhere: {self.text()[:600]}"
+            time.sleep(0.05)
+
     def url(self):
         return self.command("GET", "/url")
 

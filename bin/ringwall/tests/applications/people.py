@@ -18,7 +18,7 @@ def wiki_login(browser, user, password, pause=1.0):
     browser.fill("#dw__login input[name=u]", user)
     browser.fill("#dw__login input[name=p]", password)
     time.sleep(pause)
-    browser.click("#dw__login button[type=submit]")
+    browser.submit("#dw__login button[type=submit]")
 
 
 def reads_and_edits_a_wiki():
@@ -41,10 +41,10 @@ def reads_and_edits_a_wiki():
             browser.open(f"{WIKI}/doku.php?id=start&do=edit")
             browser.wait("#wiki__text")
             browser.type("#wiki__text", f"\nAnother cup, number {turn}. ")
-            browser.click("button[name='do[preview]']")
+            browser.submit("button[name='do[preview]']")
             browser.wait("#wiki__text")
-            browser.click("button[name='do[save]']")
-            browser.wait("#wiki__text, .page")
+            browser.submit("button[name='do[save]']")
+            browser.wait("a[href*='do=edit'], button[title*='Edit'], .page")
         browser.open(f"{WIKI}/doku.php?id=start&do=media&ns=wiki")
         browser.open(f"{WIKI}/doku.php?id=start&do=search&q=tea")
         browser.open(f"{WIKI}/doku.php?id=start&do=recent")
@@ -69,7 +69,7 @@ def forgot_a_password():
             browser.fill("#wpName1", "Ada")
             browser.fill("#wpPassword1", f"Summer202{turn}!")
             time.sleep(1.5)
-            browser.click("#wpLoginAttempt")
+            browser.submit("#wpLoginAttempt")
             browser.wait(".mw-message-box-error, .errorbox")
         browser.open(f"{ENCYCLOPEDIA}?title=Special:PasswordReset")
         # And in an application that says no by its status, with a password manager's help.

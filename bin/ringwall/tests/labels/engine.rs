@@ -140,7 +140,7 @@ impl Engine {
     pub fn serve_in(&self, network: &str, name: &str, project: &str, labels: &[&str]) {
         const SERVE: &str = "b=/bin/busybox; $b mkdir -p /www/cgi-bin; $b hostname > /www/index.html; \
             printf '#!/bin/busybox sh\\nprintf \"Content-Type: text/plain\\\\r\\\\n\\\\r\\\\n\"\\nn=0\\n\
-            while [ $n -lt 900 ]; do echo tick; /bin/busybox sleep 0.2; n=$((n+1)); done\\n' > /www/cgi-bin/slow; \
+            while [ $n -lt 9000 ]; do echo tick; /bin/busybox sleep 0.2; n=$((n+1)); done\\n' > /www/cgi-bin/slow; \
             $b chmod 755 /www/cgi-bin/slow; exec $b httpd -f -p 80 -h /www";
         let project = format!("com.docker.compose.project={project}");
         let mut words = vec!["run", "-d", "--name", name, "--hostname", name];

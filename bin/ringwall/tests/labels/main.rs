@@ -25,8 +25,8 @@ use engine::Engine;
 use network::{EDGE, Network, inside};
 use support::{Folder, RINGWALL, Running, cannot_run, json_lines, missing, ringwall, wait_for};
 
-/// How soon the edge should follow a container; what is asserted is four times that,
-/// for a machine that does other things too.
+/// How soon the edge should follow a container: what is printed beside it is measured,
+/// what is asserted is fifteen times that, for a machine that does other things too.
 const SOON: Duration = Duration::from_secs(2);
 
 /// A host with an engine and Ringwall in front of it.
@@ -85,7 +85,7 @@ impl Host {
     /// Status and first line of what a host answers.
     fn ask(&self, host: &str) -> (u16, String) {
         let output = inside(&self.network.edge(), "curl")
-            .args(["-s", "-m", "2", "-w", "\n%{http_code}", "-H"])
+            .args(["-s", "-m", "10", "-w", "\n%{http_code}", "-H"])
             .arg(format!("Host: {host}"))
             .arg(format!("http://{EDGE}:8080/"))
             .output()
@@ -105,7 +105,7 @@ impl Host {
                 return begun.elapsed();
             }
             assert!(
-                begun.elapsed() < SOON * 4,
+                begun.elapsed() < SOON * 15,
                 "{host}: {code} {body:?} instead of {want:?}\n{}",
                 self.said()
             );
@@ -127,7 +127,7 @@ impl Host {
 
     /// The problem that is named about a container's label.
     fn fault(&self, container: &str, label: &str) -> String {
-        wait_for(&format!("a fault of {container}"), SOON * 4, || {
+        wait_for(&format!("a fault of {container}"), SOON * 15, || {
             let status = self.status();
             let faults = status["labels"]["faults"].as_array()?.clone();
             let found = faults
@@ -207,7 +207,7 @@ fn sites_follow_containers_without_a_restart() {
             .filter(|line| *line == "tick")
             .count()
     };
-    wait_for("the stream", Duration::from_secs(5), || {
+    wait_for("the stream", Duration::from_secs(30), || {
         (heard() > 0).then_some(())
     });
 
@@ -219,7 +219,7 @@ fn sites_follow_containers_without_a_restart() {
 
     assert_eq!(host.status()["pid"], pid, "DENY: it was restarted");
     let before = heard();
-    wait_for("more of the stream", Duration::from_secs(5), || {
+    wait_for("more of the stream", Duration::from_secs(30), || {
         (heard() > before).then_some(())
     });
     assert!(
@@ -319,7 +319,7 @@ fn wrong_labels_are_named_and_touch_nobody(host: &Host) {
         503,
         "held, and nobody answers"
     );
-    assert_eq!(host.ask("w-tls.example.org"), (200, "w-tls".to_owned()));
+    host.soon("w-tls.example.org", (200, "w-tls"));
     assert_eq!(host.ask("file.example.org").0, 502, "the file's own");
     assert_eq!(host.ask("steady.example.org").0, 200);
     let word = String::from_utf8_lossy(&ringwall(&host.socket, &["status"]).stdout).into_owned();
@@ -375,7 +375,7 @@ fn a_stopped_container_answers_503(host: &Host) {
     host.engine.run(&["rm", "-f", "shop-web-1", "shop-web-2"]);
     host.soon("shop.example.org", (503, ""));
     assert_eq!(host.ask("unknown.example.org").0, 502, "the site for '*'");
-    wait_for("the removal to be seen", SOON * 4, || {
+    wait_for("the removal to be seen", SOON * 15, || {
         host.site("shop.example.org")["containers"]
             .as_array()?
             .is_empty()
@@ -391,7 +391,7 @@ fn a_stopped_container_answers_503(host: &Host) {
     assert!(said.contains("held for containers"), "DENY: {said}");
     assert_eq!(host.ask("shop.example.org").0, 503, "DENY: given away");
     host.engine.run(&["rm", "-f", "heir"]);
-    wait_for("the heir to be gone", SOON * 4, || {
+    wait_for("the heir to be gone", SOON * 15, || {
         host.status()["labels"]["faults"]
             .as_array()?
             .iter()
@@ -408,7 +408,7 @@ fn the_engine_may_crash(host: &mut Host) {
         .serve("late", "", &["ringwall.host=late.example.org"]);
     host.soon("late.example.org", (200, "late"));
     host.engine.crash();
-    let why = wait_for("the loss to be told", SOON * 4, || {
+    let why = wait_for("the loss to be told", SOON * 15, || {
         host.status()["labels"]["why"].as_str().map(str::to_owned)
     });
     println!("said: {why}");

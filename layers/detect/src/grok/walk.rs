@@ -27,6 +27,8 @@ const MOST: usize = 2 << 20;
 const PATIENCE: u32 = 256;
 /// How many steps of walks are remembered.
 const STEPS: usize = 4_096;
+/// How many different lists of slots are remembered; a search that needs more gives up.
+const LISTS: usize = 1_024;
 /// What may stand before a position: nothing, a line's end, a word's letter, another byte.
 const KINDS: u16 = 4;
 const UNKNOWN: u16 = u16::MAX;
@@ -459,6 +461,9 @@ impl Ways {
     /// The number of a list of slots.
     fn keep(&mut self, slots: &[usize]) -> Option<u32> {
         let known = self.kept.iter().position(|known| **known == *slots);
+        if known.is_none() && self.kept.len() >= LISTS {
+            return None;
+        }
         let at = known.unwrap_or_else(|| {
             self.kept.push(slots.into());
             self.kept.len() - 1
