@@ -92,9 +92,9 @@ class Browser:
             self.script("document.querySelector(arguments[0]).click()", selector)
 
     def submit(self, selector, seconds=30):
-        """Clicks what leads to another page, and waits until that page is there."""
-        self.script("document.documentElement.dataset.left = 1")
-        self.click(selector)
+        """Clicks what leads to another page, and waits until that page is there. As a
+        script clicks: where a page still moves, a finger meets the link beside it."""
+        self.script("document.documentElement.dataset.left = 1; document.querySelector(arguments[0]).click()", selector)
         until = time.monotonic() + seconds
         while not self.script("return document.readyState === 'complete' && !document.documentElement.dataset.left"):
             assert time.monotonic() < until, f"{selector} on {self.url()} leads nowhere: {self.text()[:600]}"

@@ -44,7 +44,7 @@ def reads_and_edits_a_wiki():
             browser.submit("button[name='do[preview]']")
             browser.wait("#wiki__text")
             browser.submit("button[name='do[save]']")
-            browser.wait("a[href*='do=edit'], button[title*='Edit'], .page")
+            browser.wait(".page")
         browser.open(f"{WIKI}/doku.php?id=start&do=media&ns=wiki")
         browser.open(f"{WIKI}/doku.php?id=start&do=search&q=tea")
         browser.open(f"{WIKI}/doku.php?id=start&do=recent")
