@@ -269,7 +269,7 @@ fn askers(names: &Arc<dyn Names>, answers: &Sender<Message>) -> Option<SyncSende
 }
 
 /// A thread, unless the system has none to give.
-fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
+pub(crate) fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
     let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     started
         .inspect_err(|error| tracing::warn!(%error, "no thread for questions to the network"))

@@ -15,6 +15,7 @@
 //! | [`rulebook`] | rules from the binary, the hub or a folder, compiled |
 //! | [`hub`](mod@hub) | `ringwall hub`: what is installed of the hub |
 //! | [`labels`] | sites from the labels of Docker's containers |
+//! | [`hosts`] | the hosts that rules name, looked up before anybody asks |
 //! | [`inquiry`] | what rules ask the network, asked beside everything else |
 //! | [`posture`] | what holds, for `status` |
 //! | [`profiles_file`] | profiles in CrowdSec's form |
@@ -30,6 +31,7 @@ pub mod control;
 pub mod daemon;
 pub mod demo;
 pub mod error;
+pub mod hosts;
 pub mod hub;
 pub mod inquiry;
 pub mod labels;

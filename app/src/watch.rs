@@ -24,6 +24,7 @@ use respond::Volume;
 use vocab::{HttpEvent, Refusal, RefusedBy, Timestamp};
 
 use crate::bookkeeper::Bookkeeper;
+use crate::hosts::Hosts;
 use crate::inquiry::{Inquiries, Names, Parked, Tally};
 use crate::now;
 use crate::rulebook::Rulebook;
@@ -46,6 +47,8 @@ pub struct Watch {
     seed: Seed,
     /// Where overflows wait for names, once there is somebody to ask.
     inquiries: OnceLock<Inquiries>,
+    /// The hosts that rules name.
+    hosts: OnceLock<Hosts>,
     /// What was counted with rules that a reload has replaced: events and errors.
     before: (AtomicU64, AtomicU64),
 }
@@ -114,6 +117,7 @@ impl Watch {
             bookkeeper,
             seed,
             inquiries: OnceLock::new(),
+            hosts: OnceLock::new(),
             before: <(AtomicU64, AtomicU64)>::default(),
         }
     }
@@ -121,11 +125,12 @@ impl Watch {
     /// Runs other rules from the next request on. Buckets of unchanged scenarios live on.
     pub fn replace(&self, rulebook: &Rulebook, sites: &[(String, SiteVolume)]) {
         self.shards.reload(rulebook.program.specs());
+        if let Some(hosts) = self.hosts.get() {
+            hosts.want(rulebook.program.hosts());
+        }
         for seat in &self.seats {
             let mut fresh = Seat::new(&rulebook.program, self.seed, &self.bookkeeper);
-            if self.inquiries.get().is_some() {
-                fresh.scratch.ask_the_network();
-            }
+            self.open_to_the_network(&mut fresh.scratch, true);
             let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
             let left = std::mem::replace(&mut *seat, fresh).scratch.counted();
             // Who reads in between misses these for a moment.
@@ -279,12 +284,27 @@ impl Watch {
                 watch.resume(parked);
             }
         };
+        let hosts = Hosts::new(Arc::clone(&names));
+        hosts.want(self.rules.load().program.hosts());
         let inquiries = Inquiries::new(names, Box::new(resume));
-        if self.inquiries.set(inquiries).is_ok() {
-            for seat in &self.seats {
-                let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
-                seat.scratch.ask_the_network();
-            }
+        if self.inquiries.set(inquiries).is_err() || self.hosts.set(hosts).is_err() {
+            return;
+        }
+        for seat in &self.seats {
+            let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
+            self.open_to_the_network(&mut seat.scratch, true);
+        }
+    }
+
+    /// Gives a scratch the hosts that rules name and, where it may still ask, the network:
+    /// where there is somebody to ask.
+    fn open_to_the_network(&self, scratch: &mut Scratch, may_ask: bool) {
+        let Some(hosts) = self.hosts.get() else {
+            return;
+        };
+        scratch.ask_hosts(hosts.view());
+        if may_ask {
+            scratch.ask_the_network();
         }
     }
 
@@ -292,9 +312,7 @@ impl Watch {
     fn resume(&self, parked: Parked) {
         let program = Arc::clone(&parked.program);
         let mut scratch = Scratch::new(&program, self.seed);
-        if !parked.enough {
-            scratch.ask_the_network();
-        }
+        self.open_to_the_network(&mut scratch, !parked.enough);
         scratch.ask_the_book(self.bookkeeper.asked());
         let overflow = (*parked.overflow).clone();
         let mut settled = Vec::new();

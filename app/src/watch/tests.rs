@@ -247,3 +247,47 @@ fn a_postoverflow_asks_for_a_name_and_what_is_exempt_is_shown_and_not_barred() {
     );
     assert!(house.directory.path().is_dir());
 }
+
+const HOME: &str = "
+name: test/home
+whitelist:
+  reason: our own line, whose address changes
+  expression:
+    - evt.Meta.source_ip in LookupHost('home.example.org')
+";
+
+/// A line at home whose name is kept up to date.
+struct Home;
+
+impl Names for Home {
+    fn answer(&self, query: &detect::outside::Query) -> detect::outside::Answer {
+        match query {
+            detect::outside::Query::Host(name) if **name == *"home.example.org" => {
+                vec!["203.0.113.31".into()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[test]
+fn whoever_comes_from_a_host_that_a_whitelist_names_is_not_barred() {
+    let files = [
+        ("scenarios/test/attack.yaml", ATTACK),
+        ("parsers/s02-enrich/test/home.yaml", HOME),
+    ];
+    let shop = ("shop", SiteVolume::EnforcedFrom(Timestamp::EPOCH));
+    let house = House::with(&[shop], &files);
+    house.watch.answer_questions(Arc::new(Home));
+    let view = house.watch.hosts.get().unwrap().view();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while view.addresses("home.example.org").is_none() {
+        assert!(std::time::Instant::now() < deadline, "it is not looked up");
+        std::thread::yield_now();
+    }
+    for client in ["203.0.113.31", "203.0.113.32"] {
+        house.ask(client, "shop", "/attack");
+    }
+    assert!(house.is_banned("203.0.113.32"), "DENY");
+    assert!(!house.is_banned("203.0.113.31"), "locked out");
+}

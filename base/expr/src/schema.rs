@@ -111,6 +111,12 @@ pub trait Schema {
         None
     }
 
+    /// An expression asks for the addresses of this host (`LookupHost` with a constant), so
+    /// that they can be looked up before anything waits for them.
+    fn host(&mut self, name: &str) {
+        let _ = name;
+    }
+
     /// Known names below `parent` (`[]`: the roots), for did-you-mean.
     fn names(&self, parent: &[&str]) -> Vec<String> {
         let _ = parent;

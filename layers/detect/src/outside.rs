@@ -34,6 +34,12 @@ pub trait BookView: Send + Sync + core::fmt::Debug {
     fn time_left(&self, value: &str) -> i64;
 }
 
+/// The addresses of hosts that were looked up beforehand.
+pub trait HostsView: Send + Sync + core::fmt::Debug {
+    /// A host's addresses; `None` when it was not looked up (yet).
+    fn addresses(&self, name: &str) -> Option<Arc<Answer>>;
+}
+
 /// How one thread's events see the world outside.
 #[derive(Debug, Default)]
 pub(crate) struct Outside {
@@ -46,6 +52,7 @@ pub(crate) struct Outside {
     /// Whether what is under work can wait: an overflow can, an event cannot.
     pub(crate) waits: bool,
     pub(crate) book: Option<Arc<dyn BookView>>,
+    pub(crate) hosts: Option<Arc<dyn HostsView>>,
     /// Questions that nobody was there to answer.
     pub(crate) unanswered: u64,
 }
@@ -76,10 +83,17 @@ impl Outside {
                 let Ok(name) = core::str::from_utf8(name) else {
                     return Ok(Value::List(Rc::default()));
                 };
+                let list = |answer: &Answer| {
+                    let names = answer.iter();
+                    let list = names.map(|name| Data::text(name.as_bytes())).collect();
+                    Value::Tree(Rc::new(Data::List(list)))
+                };
+                let looked_up = self.hosts.as_ref().and_then(|hosts| hosts.addresses(name));
+                if let Some(answer) = looked_up {
+                    return Ok(list(&answer));
+                }
                 let answer = self.answer(&Query::Host(name.into()));
-                let names = answer.ok_or(Unanswered::Wait)?.iter();
-                let list = names.map(|name| Data::text(name.as_bytes())).collect();
-                Ok(Value::Tree(Rc::new(Data::List(list))))
+                answer.map(list).ok_or(Unanswered::Wait)
             }
             Question::Decisions { value } => Ok(Value::Int(
                 self.book(|book| book.decisions(&text(value), None)),

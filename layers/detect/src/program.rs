@@ -150,6 +150,14 @@ impl Program {
         &self.ground.slots
     }
 
+    /// The hosts whose addresses rules ask for by a constant name (`LookupHost`). Whoever
+    /// runs the program looks them up beforehand, since an event cannot wait
+    /// ([`Scratch::ask_hosts`]).
+    #[must_use]
+    pub fn hosts(&self) -> &[Box<str>] {
+        self.ground.slots.hosts()
+    }
+
     /// Looks at a request that the edge answered.
     pub fn observe<'s>(&'s self, http: &HttpEvent<'_>, scratch: &'s mut Scratch) -> Seen<'s> {
         self.request(http, scratch, None)

@@ -28,6 +28,12 @@ impl Checker<'_> {
             return Err(CompileError::new(span, fault));
         }
         let nodes = self.args(&signature, args)?;
+        if let (Function::LookupHost, [Node::Const(Data::Text(name))]) =
+            (signature.function, nodes.as_slice())
+            && let Ok(name) = core::str::from_utf8(name)
+        {
+            self.schema.host(name);
+        }
         let node = match signature.function {
             Function::UnmarshalJson | Function::ParseKv | Function::ParseKvLax => {
                 unmarshal(signature.function, nodes, span)?

@@ -92,6 +92,10 @@ impl Schema for EventSchema<'_> {
         Some(self.slots.search(search))
     }
 
+    fn host(&mut self, name: &str) {
+        self.slots.host(name);
+    }
+
     fn names(&self, parent: &[&str]) -> Vec<String> {
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let of = |space| self.slots.of_space(space).map(str::to_owned).collect();

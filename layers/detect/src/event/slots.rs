@@ -120,6 +120,7 @@ pub struct Slots {
     numbers: [HashMap<Box<[u8]>, SlotId>; Space::COUNT],
     names: Vec<(Space, Box<str>)>,
     searches: Vec<DataSearch>,
+    hosts: Vec<Box<str>>,
     /// Slots that an expression reads, by number.
     read: Vec<bool>,
     /// The slots of each space in the order of their names.
@@ -132,6 +133,7 @@ impl Default for Slots {
             numbers: Default::default(),
             names: Vec::new(),
             searches: Vec::new(),
+            hosts: Vec::new(),
             read: Vec::new(),
             sorted: Default::default(),
         };
@@ -229,6 +231,17 @@ impl Slots {
     /// The searches in data files that expressions make, by their number.
     pub(crate) fn searches(&self) -> &[DataSearch] {
         &self.searches
+    }
+
+    pub(crate) fn host(&mut self, name: &str) {
+        if !self.hosts.iter().any(|known| **known == *name) {
+            self.hosts.push(name.into());
+        }
+    }
+
+    /// The hosts whose addresses rules ask for by a constant name.
+    pub(crate) fn hosts(&self) -> &[Box<str>] {
+        &self.hosts
     }
 
     /// Names of one space, for suggestions.

@@ -11,7 +11,7 @@ use super::scenario::Hashes;
 use super::sieve::Chosen;
 use crate::bucket::{Keeper, Kept, Occurrence, Pour, ScenarioId, Seed};
 use crate::event::{Event, Slots, Space, slot};
-use crate::outside::{Answer, BookView, Query};
+use crate::outside::{Answer, BookView, HostsView, Query};
 use crate::parse::{Parsed, Rooms, Stages};
 
 /// Counters of a scratch, over its life.
@@ -106,6 +106,11 @@ impl Scratch {
     /// for the answer. Otherwise, as in replay, and for events, every answer is empty.
     pub fn ask_the_network(&mut self) {
         self.memo.get_mut().outside.asks = true;
+    }
+
+    /// Gives rules the addresses of hosts that were looked up beforehand, for events too.
+    pub fn ask_hosts(&mut self, hosts: Arc<dyn HostsView>) {
+        self.memo.get_mut().outside.hosts = Some(hosts);
     }
 
     /// Gives the answer to a question beforehand, to events as well; tests do.
