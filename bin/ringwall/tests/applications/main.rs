@@ -23,8 +23,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Instant;
 
-use network::inside;
-use support::{cannot_run, missing, quiet};
+use network::{inside, ready};
 use town::{SCRIPTS, Town};
 
 /// Grudges shown when a test fails; more of the same tell nothing new.
@@ -56,47 +55,25 @@ const fn program(name: &'static str, requests: usize) -> Story {
     }
 }
 
-/// What the stories need, or why they cannot run.
-fn ready() -> bool {
-    let tools = missing(&[
-        "ip",
-        "python3",
-        "curl",
-        "git",
-        "cadaver",
-        "linkchecker",
-        "apache2",
-        "htpasswd",
-        "php",
-        "radicale",
-        "chromium",
-        "chromedriver",
-        "apt-get",
-        "dpkg-deb",
-        "setpriv",
-    ]);
-    if !tools.is_empty() {
-        cannot_run(&format!(
-            "these tools are missing: {}; 'cargo xtask test' installs them",
-            tools.join(", ")
-        ));
-        return false;
-    }
-    let probe = format!("rwprobe{}", std::process::id());
-    let made = quiet("ip")
-        .args(["netns", "add", &probe])
-        .status()
-        .is_ok_and(|status| status.success());
-    let _gone = quiet("ip").args(["netns", "del", &probe]).status();
-    if !made {
-        cannot_run("network namespaces cannot be made; run as root");
-    }
-    made
-}
+/// What people use, and what they use it on.
+const NEEDED: [&str; 12] = [
+    "git",
+    "cadaver",
+    "linkchecker",
+    "apache2",
+    "htpasswd",
+    "php",
+    "radicale",
+    "chromium",
+    "chromedriver",
+    "apt-get",
+    "dpkg-deb",
+    "setpriv",
+];
 
 /// Tells stories, so many at a time, each at an address of its own.
 fn tell(stories: &[Story], at_a_time: usize) {
-    if !ready() {
+    if !ready(&NEEDED) {
         return;
     }
     let mut town = Town::make();

@@ -34,32 +34,7 @@ mod story;
 mod support;
 mod tools;
 
-use support::{cannot_run, missing, quiet};
+use network::ready;
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0";
 const ACCEPT: &str = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-
-/// What the tests need, or why they cannot run.
-fn ready(needed: &[&str]) -> bool {
-    let tools: Vec<String> = missing(&["ip", "python3", "curl"])
-        .into_iter()
-        .chain(missing(needed))
-        .collect();
-    if !tools.is_empty() {
-        cannot_run(&format!(
-            "these tools are missing: {}; 'cargo xtask test' installs them",
-            tools.join(", ")
-        ));
-        return false;
-    }
-    let probe = format!("rwprobe{}", std::process::id());
-    let made = quiet("ip")
-        .args(["netns", "add", &probe])
-        .status()
-        .is_ok_and(|status| status.success());
-    let _gone = quiet("ip").args(["netns", "del", &probe]).status();
-    if !made {
-        cannot_run("network namespaces cannot be made; run as root");
-    }
-    made
-}

@@ -5,8 +5,33 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::support::{cannot_run, missing, quiet};
+
 /// The protected host's address.
 pub const EDGE: &str = "198.51.100.1";
+
+/// Whether these tools are here and namespaces can be made; says so where not.
+pub fn ready(tools: &[&str]) -> bool {
+    let mut missing = missing(&["ip", "nsenter", "python3", "curl"]);
+    missing.extend(crate::support::missing(tools));
+    if !missing.is_empty() {
+        cannot_run(&format!(
+            "these tools are missing: {}; 'cargo xtask test' installs them",
+            missing.join(", ")
+        ));
+        return false;
+    }
+    let probe = format!("rwprobe{}", std::process::id());
+    let made = quiet("ip")
+        .args(["netns", "add", &probe])
+        .status()
+        .is_ok_and(|status| status.success());
+    let _gone = quiet("ip").args(["netns", "del", &probe]).status();
+    if !made {
+        cannot_run("network namespaces cannot be made; run as root");
+    }
+    made
+}
 
 /// The namespaces, removed when dropped.
 pub struct Network {

@@ -22,8 +22,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use engine::Engine;
-use network::{EDGE, Network, inside};
-use support::{Folder, RINGWALL, Running, cannot_run, json_lines, missing, ringwall, wait_for};
+use network::{EDGE, Network, inside, ready};
+use support::{Folder, RINGWALL, Running, json_lines, ringwall, wait_for};
 
 /// How soon the edge should follow a container: what is printed beside it is measured,
 /// what is asserted is fifteen times that, for a machine that does other things too.
@@ -151,37 +151,19 @@ impl Host {
     }
 }
 
-/// What the test needs, or why it cannot run.
-fn ready() -> bool {
-    let tools = missing(&[
-        "ip",
-        "nsenter",
-        "dockerd",
-        "docker",
-        "containerd",
-        "runc",
-        "iptables",
-        "busybox",
-        "curl",
-    ]);
-    if !tools.is_empty() {
-        cannot_run(&format!(
-            "these tools are missing: {}; 'cargo xtask test' installs them",
-            tools.join(", ")
-        ));
-        return false;
-    }
-    let uid = std::process::Command::new("id").arg("-u").output();
-    let root = uid.is_ok_and(|output| output.stdout.starts_with(b"0"));
-    if !root {
-        cannot_run("namespaces and containers need root");
-    }
-    root
-}
+/// What an engine of the test's own needs.
+const NEEDED: [&str; 6] = [
+    "dockerd",
+    "docker",
+    "containerd",
+    "runc",
+    "iptables",
+    "busybox",
+];
 
 #[test]
 fn sites_follow_containers_without_a_restart() {
-    if !ready() {
+    if !ready(&NEEDED) {
         return;
     }
     let mut host = Host::make();

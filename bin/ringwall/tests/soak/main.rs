@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use ground::{Ground, Log, Outages};
 use sample::{Metrics, Sample};
-use support::{cannot_run, missing, quiet, wait_for};
+use support::wait_for;
 
 const SHORT: Duration = Duration::from_secs(45);
 /// With this length and more every bound holds, and samples are taken every ten seconds.
@@ -56,27 +56,6 @@ fn length() -> Duration {
             .expect("RINGWALL_SOAK begins with a number")
             * factor,
     )
-}
-
-fn ready() -> bool {
-    let tools = missing(&["ip", "python3", "curl", "wrk", "sqlite3"]);
-    if !tools.is_empty() {
-        cannot_run(&format!(
-            "these tools are missing: {}; 'cargo xtask test' installs them",
-            tools.join(", ")
-        ));
-        return false;
-    }
-    let probe = format!("rwsoak{}", std::process::id());
-    let made = quiet("ip")
-        .args(["netns", "add", &probe])
-        .status()
-        .is_ok_and(|status| status.success());
-    let _gone = quiet("ip").args(["netns", "del", &probe]).status();
-    if !made {
-        cannot_run("network namespaces cannot be made; run as root");
-    }
-    made
 }
 
 /// What a client counted.
@@ -114,7 +93,7 @@ impl Told {
 
 #[test]
 fn memory_is_flat_no_task_is_lost_and_the_counters_add_up() {
-    if !ready() {
+    if !network::ready(&["wrk", "sqlite3"]) {
         return;
     }
     let length = length();
