@@ -178,11 +178,8 @@ impl Verdict<'_> {
         ];
         if decision.origin == Origin::Detection {
             remedies.push(Remedy {
-                does: "Tune the rule away (in ringwall.toml, then 'ringwall reload')".to_owned(),
-                command: format!(
-                    "[detection.tune.\"{}\"]\noff = true    # or: capacity = …",
-                    decision.reason
-                ),
+                does: "Switch the rule off, or with '--site HOST' where it is wrong".to_owned(),
+                command: format!("ringwall hub tune {} --off", decision.reason),
             });
         }
         remedies
