@@ -217,6 +217,21 @@ impl Expr {
         sides.iter().map(|side| self.part(side)).collect()
     }
 
+    /// The sides of the outermost `and` before the first that may fail or change the event:
+    /// where one of them is not true, neither is the whole, and nothing else happens. And
+    /// whether these are all sides.
+    #[must_use]
+    pub fn leading(&self) -> (Vec<Part>, bool) {
+        let sides = match &self.root {
+            Node::And(sides) => sides,
+            root => std::slice::from_ref(root),
+        };
+        let harmless = sides.iter().take_while(|side| crate::needs::harmless(side));
+        let leading: Vec<Part> = harmless.map(|side| self.part(side)).collect();
+        let whole = leading.len() == sides.len();
+        (leading, whole)
+    }
+
     fn part(&self, side: &Node) -> Part {
         Part {
             exact: crate::needs::exact(side),
@@ -240,7 +255,7 @@ impl Expr {
             expr: Self {
                 root: side.clone(),
                 ty: Type::Bool,
-                changes: self.changes,
+                changes: side.changes(),
                 source: self.source.clone(),
                 slots: self.slots.clone(),
                 searches: self.searches.clone(),

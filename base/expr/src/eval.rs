@@ -184,6 +184,10 @@ impl<'v> Run<'v> {
                     other => Err(wrong("matches", &other)),
                 },
             },
+            Node::InRange(of, networks) => Ok(functions::net::in_networks(
+                &self.text(of, scope)?,
+                networks,
+            )),
             Node::Condition(three) => {
                 let branch = if self.truth(&three[0], scope)? { 1 } else { 2 };
                 self.truth(&three[branch], scope)
@@ -283,6 +287,7 @@ impl<'v> Run<'v> {
             | Node::TextTest(_)
             | Node::AnyNeedle(_)
             | Node::Matches(..)
+            | Node::InRange(..)
             | Node::Search(..) => Ok(Value::Bool(self.truth(node, scope)?)),
             Node::InConst(of, set, others) => {
                 let value = self.value(of, scope)?;

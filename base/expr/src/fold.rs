@@ -7,6 +7,7 @@ use crate::ast::Binary;
 use crate::call::Function;
 use crate::env::{Case, DataSearch, SearchTest};
 use crate::eval;
+use crate::functions::net::Network;
 use crate::go_regex::{self, RegexError};
 use crate::node::{AnyNeedle, Each, EachKind, Node, Test, TextSet, TextTest};
 use crate::schema::Type;
@@ -187,6 +188,18 @@ pub(crate) fn regexp_in_file(args: Vec<Node>) -> Node {
     Node::Search(Box::new(of), search(file, SearchTest::Regexp, text_case))
 }
 
+/// `IpInRange(SLOT, "const")` with the range read.
+pub(crate) fn in_range(args: Vec<Node>) -> Node {
+    if let [Node::Text(_), range] = &*args
+        && let Some(range) = const_text(range)
+    {
+        let networks = Network::new(range).into_iter().collect();
+        let text = args.into_iter().next().unwrap_or(Node::Const(Data::Nil));
+        return Node::InRange(Box::new(text), networks);
+    }
+    fold(Node::Call(Function::IpInRange, args.into()))
+}
+
 /// `any(File("f"), { TEXT contains # })` and its relatives as one search, or the loop.
 pub(crate) fn each(each: Each) -> Node {
     recognise(&each).unwrap_or_else(|| Node::Each(Box::new(each)))
@@ -292,6 +305,10 @@ fn single_or(mut parts: Vec<Node>, many: impl Fn(Box<[Node]>) -> Node) -> Node {
 fn same_subject(left: &Node, right: &Node) -> bool {
     match (left, right) {
         (Node::TextIs(left, _), Node::TextIs(right, _)) => left == right,
+        (Node::InRange(left, _), Node::InRange(right, _)) => match (&**left, &**right) {
+            (Node::Text(left), Node::Text(right)) => left == right,
+            _ => false,
+        },
         (Node::TextTest(left), Node::TextTest(right)) => {
             let same = match (&left.of, &right.of) {
                 (Node::Text(left), Node::Text(right)) => left == right,
@@ -329,6 +346,14 @@ fn join(row: Vec<Node>, out: &mut Vec<Node>) {
                 Box::new(Node::Text(slot)),
                 TextSet::new(texts.collect()),
             ));
+        }
+        Some(Node::InRange(of, _)) if row.len() > 1 => {
+            let of = of.clone();
+            let networks = row.into_iter().filter_map(|node| match node {
+                Node::InRange(_, networks) => Some(networks.into_vec()),
+                _ => None,
+            });
+            out.push(Node::InRange(of, networks.flatten().collect()));
         }
         Some(Node::TextTest(first)) if row.len() >= NEEDLES => match automaton(first.case, &row) {
             Some(automaton) => out.push(Node::AnyNeedle(Box::new(AnyNeedle {

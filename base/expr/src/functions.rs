@@ -3,7 +3,7 @@
 
 pub(crate) mod kv;
 mod list;
-mod net;
+pub(crate) mod net;
 pub(crate) mod number;
 pub(crate) mod sprintf;
 pub(crate) mod text;

@@ -7,8 +7,10 @@
 //! regard to ASCII case; in a text that is not ASCII every word counts as present,
 //! since letters such as `ı` become ASCII in upper case.
 
+mod rows;
 mod words;
 
+pub use rows::regex_rows;
 pub use words::regex_words;
 
 use crate::ast::Binary;
@@ -203,7 +205,7 @@ fn is_harmless(node: &Node, frames: Frames<'_>) -> bool {
         Node::Not(of) | Node::TextIn(of, _) => is_harmless(of, frames),
         Node::TextTest(test) => subject(&test.of, frames).is_some(),
         Node::AnyNeedle(any) => subject(&any.of, frames).is_some(),
-        Node::Matches(of, _) => subject(of, frames).is_some(),
+        Node::Matches(of, _) | Node::InRange(of, _) => subject(of, frames).is_some(),
         Node::Search(of, search) => never_fails(search) && subject(of, frames).is_some(),
         Node::And(parts) | Node::Or(parts) => parts.iter().all(|part| is_harmless(part, frames)),
         Node::Call(..) => subject(node, frames).is_some(),

@@ -9,6 +9,7 @@ use regex::bytes::Regex;
 use crate::ast::Binary;
 use crate::call::Function;
 use crate::env::{Case, DataSearch};
+use crate::functions::net::Network;
 use crate::schema::SlotId;
 use crate::value::Data;
 
@@ -43,6 +44,8 @@ pub(crate) enum Node {
     /// `TEXT contains a or TEXT contains b or …`.
     AnyNeedle(Box<AnyNeedle>),
     Matches(Box<Self>, Regex),
+    /// `IpInRange(TEXT, "const") or IpInRange(TEXT, "const") or …`.
+    InRange(Box<Self>, Box<[Network]>),
     Condition(Box<[Self; 3]>),
     Member {
         of: Box<Self>,
@@ -231,6 +234,7 @@ impl Node {
             | Self::TextIn(one, _)
             | Self::InConst(one, ..)
             | Self::Matches(one, _)
+            | Self::InRange(one, _)
             | Self::Chain(one)
             | Self::Search(one, _)
             | Self::Member { of: one, .. } => visit(one),

@@ -65,6 +65,8 @@ pub struct Event {
     pub(crate) effects: u64,
     /// How often a value was set or the event cleared, over its life.
     changes: u64,
+    /// What `changes` was when the event was cleared last: of one life, no two events have it.
+    born: u64,
     /// Values that were not set because the event was full, over its life.
     pub refused: u64,
     /// Whether others look at events of the same log at the same time, so that what one
@@ -95,6 +97,7 @@ impl Event {
             1
         });
         self.changes += 1;
+        self.born = self.changes;
         self.arena.clear();
         self.touched.clear();
         self.extra.clear();
@@ -112,6 +115,11 @@ impl Event {
             self.deferred.set(true);
         }
         self.defers
+    }
+
+    /// A number that is another for every event of this one's life.
+    pub(crate) fn born(&self) -> u64 {
+        self.born
     }
 
     /// A number that is another whenever a value was set.
@@ -198,6 +206,13 @@ impl Event {
         };
         if cell.generation == self.generation && offset + len <= cell.len as usize {
             self.point(slot, cell.start as usize + offset, len);
+        }
+    }
+
+    /// Sets a slot to what lies at a place of the event's memory, without copying it.
+    pub(crate) fn lies(&mut self, slot: SlotId, start: usize, len: usize) {
+        if start + len <= self.arena.len() {
+            self.point(slot, start, len);
         }
     }
 

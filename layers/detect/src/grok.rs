@@ -10,10 +10,13 @@
 
 mod walk;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use expr::go_regex;
+use expr::needs::regex_rows;
+use memchr::memmem::Finder;
 use regex::bytes::{CaptureLocations, Regex};
 
 use walk::{Walk, Ways};
@@ -140,6 +143,17 @@ pub struct Grok {
     /// The same pattern for a search in two passes, made when it is first searched;
     /// nothing where that cannot be.
     walk: Arc<OnceLock<Option<Walk>>>,
+    /// Texts that every match has, in this order.
+    rows: Arc<OnceLock<Box<[Finder<'static>]>>>,
+}
+
+/// What became of a search.
+#[derive(Debug)]
+pub(crate) enum Search<'t> {
+    /// It does not match.
+    No,
+    /// It matches this text, which is the one that was searched, or what is readable of it.
+    In(Cow<'t, [u8]>),
 }
 
 /// Room for a grok's matches, one per thread; what it learns of the pattern stays.
@@ -147,6 +161,8 @@ pub struct Grok {
 pub struct Room {
     ways: Ways,
     captures: Option<CaptureLocations>,
+    /// Whether the last match was found in two passes.
+    walked: bool,
     plain: bool,
 }
 
@@ -173,6 +189,7 @@ impl Grok {
             regex,
             fields,
             walk: Arc::default(),
+            rows: Arc::default(),
         }
     }
 
@@ -190,45 +207,80 @@ impl Grok {
     fn walk(&self) -> Option<&Walk> {
         let make = || {
             let (limit, nest) = (go_regex::MAX_PROGRAM, go_regex::MAX_NEST);
-            Walk::new(self.regex.as_str(), limit, nest)
+            let groups: Vec<usize> = self.fields.iter().map(|(_, group)| *group).collect();
+            Walk::new(self.regex.as_str(), &groups, limit, nest)
         };
         self.walk.get_or_init(make).as_ref()
     }
 
-    /// Matches `text`: calls `set` with each field's place in [`Grok::fields`] and its
-    /// value, and answers whether it matched. `room` must be this grok's own.
-    pub fn run(&self, text: &[u8], room: &mut Room, mut set: impl FnMut(usize, &[u8])) -> bool {
-        if self.fields.is_empty() {
-            return false;
-        }
-        let text = &*go_regex::readable(text);
-        let walk = self.walk().filter(|_| !room.plain);
-        let walked = walk.and_then(|walk| room.ways.search(walk, text));
-        match walked {
-            Some(false) => return false,
-            Some(true) => self.tell(text, |group| room.ways.group(group), &mut set),
-            None => {
-                let captures = &mut room.captures;
-                let captures = captures.get_or_insert_with(|| self.regex.capture_locations());
-                if self.regex.captures_read(captures, text).is_none() {
-                    return false;
-                }
-                self.tell(text, |group| captures.get(group), &mut set);
+    /// Whether the text has what every match has.
+    fn may_match(&self, text: &[u8]) -> bool {
+        let rows = self.rows.get_or_init(|| {
+            let rows = regex_rows(self.regex.as_str(), go_regex::MAX_NEST);
+            let finders = rows.iter().map(|row| Finder::new(row).into_owned());
+            finders.collect()
+        });
+        let mut rest = text;
+        for row in rows {
+            let found = row.find(rest);
+            let after = found.and_then(|at| rest.get(at + row.needle().len()..));
+            match after {
+                Some(after) => rest = after,
+                None => return false,
             }
         }
         true
     }
 
-    fn tell(
-        &self,
-        text: &[u8],
-        found: impl Fn(usize) -> Option<(usize, usize)>,
-        set: &mut impl FnMut(usize, &[u8]),
-    ) {
-        for (place, (_, group)) in self.fields.iter().enumerate() {
-            let range = found(*group).and_then(|(start, end)| text.get(start..end));
-            set(place, range.unwrap_or(b""));
+    /// Matches `text`: calls `set` with each field's place in [`Grok::fields`] and its
+    /// value, and answers whether it matched. `room` must be this grok's own.
+    pub fn run(&self, text: &[u8], room: &mut Room, mut set: impl FnMut(usize, &[u8])) -> bool {
+        let Search::In(text) = self.search(text, room) else {
+            return false;
+        };
+        for (place, range) in self.ranges(room) {
+            let value = range.and_then(|(start, end)| text.get(start..end));
+            set(place, value.unwrap_or(b""));
         }
+        true
+    }
+
+    /// Matches `text`; [`Grok::ranges`] then tells what was kept.
+    pub(crate) fn search<'t>(&self, text: &'t [u8], room: &mut Room) -> Search<'t> {
+        if self.fields.is_empty() || !(room.plain || self.may_match(text)) {
+            return Search::No;
+        }
+        let text = go_regex::readable(text);
+        let walk = self.walk().filter(|_| !room.plain);
+        let walked = walk.and_then(|walk| room.ways.search(walk, &text));
+        room.walked = walked.is_some();
+        let matched = walked.unwrap_or_else(|| {
+            let captures = &mut room.captures;
+            let captures = captures.get_or_insert_with(|| self.regex.capture_locations());
+            self.regex.captures_read(captures, &text).is_some()
+        });
+        if matched {
+            Search::In(text)
+        } else {
+            Search::No
+        }
+    }
+
+    /// Each field's place and where in the text its value lies, after a search that found
+    /// something.
+    pub(crate) fn ranges<'r>(
+        &'r self,
+        room: &'r Room,
+    ) -> impl Iterator<Item = (usize, Option<(usize, usize)>)> + 'r {
+        let fields = self.fields.iter().enumerate();
+        fields.map(|(place, (_, group))| {
+            let range = if room.walked {
+                room.ways.group(place)
+            } else {
+                room.captures.as_ref().and_then(|found| found.get(*group))
+            };
+            (place, range)
+        })
     }
 }
 

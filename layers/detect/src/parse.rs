@@ -61,9 +61,11 @@ impl Stages {
             let mut taken = false;
             let gates = self.gates.get(at);
             let mut next = 0;
-            while let Some((number, node)) = run.next_node(gates, nodes, next) {
-                next = number + 1;
-                let ok = run.top(node);
+            while let Some(found) = run.next_node(gates, next)
+                && let Some(node) = nodes.get(found.number)
+            {
+                next = found.number + 1;
+                let ok = run.top(node, found.open);
                 taken |= ok;
                 // A child's move counts as well, even where its parent did not succeed.
                 if run.stage != at || (ok && node.next_stage) {

@@ -436,7 +436,7 @@ impl Program {
                 text: &mut scratch.text,
                 date: None,
             };
-            run.top(node);
+            run.top(node, false);
             exempt |= scratch.event.whitelisted;
         }
         exempt

@@ -40,6 +40,7 @@ impl Checker<'_> {
             }
             Function::SetInStash => Node::Change(Change::SetInStash, nodes.into()),
             Function::RegexpInFile => fold::regexp_in_file(nodes),
+            Function::IpInRange => fold::in_range(nodes),
             function => fold::fold(Node::Call(function, nodes.into())),
         };
         let ty = match signature.name {

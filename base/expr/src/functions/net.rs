@@ -11,16 +11,46 @@ fn address(text: &[u8]) -> Option<IpAddr> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Network and prefix length of `a.b.c.d/n`, as Go's `ParseCIDR`.
-fn network(text: &[u8]) -> Option<(IpAddr, u8)> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (base, prefix) = text.split_once('/')?;
-    let base: IpAddr = base.parse().ok()?;
-    if prefix.is_empty() || prefix.len() > 3 || !prefix.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+/// A network as Go's `ParseCIDR` reads it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Network {
+    base: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// Reads `a.b.c.d/n`.
+    pub(crate) fn new(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        let (base, prefix) = text.split_once('/')?;
+        let base: IpAddr = base.parse().ok()?;
+        if prefix.is_empty()
+            || prefix.len() > 3
+            || !prefix.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return None;
+        }
+        let prefix: u8 = prefix.parse().ok()?;
+        let longest = if base.is_ipv4() { 32 } else { 128 };
+        (prefix <= longest).then(|| Self {
+            base: masked(base, prefix),
+            prefix,
+        })
     }
-    let prefix: u8 = prefix.parse().ok()?;
-    (prefix <= if base.is_ipv4() { 32 } else { 128 }).then_some((base, prefix))
+
+    /// Whether an address lies in it. An IPv4-mapped address is its IPv4 one.
+    fn contains(&self, ip: IpAddr) -> bool {
+        let ip = match self.base {
+            IpAddr::V4(_) => ip.to_canonical(),
+            IpAddr::V6(_) => ip,
+        };
+        ip.is_ipv4() == self.base.is_ipv4() && masked(ip, self.prefix) == self.base
+    }
+}
+
+/// Whether a text is an address in one of these networks.
+pub(crate) fn in_networks(ip: &[u8], networks: &[Network]) -> bool {
+    address(ip).is_some_and(|ip| networks.iter().any(|network| network.contains(ip)))
 }
 
 fn masked(address: IpAddr, prefix: u8) -> IpAddr {
@@ -37,16 +67,9 @@ fn masked(address: IpAddr, prefix: u8) -> IpAddr {
     }
 }
 
-/// `IpInRange`; anything unreadable is outside. An IPv4-mapped address is its IPv4 one.
+/// `IpInRange`; anything unreadable is outside.
 pub(crate) fn in_range(ip: &[u8], range: &[u8]) -> bool {
-    let (Some(ip), Some((base, prefix))) = (address(ip), network(range)) else {
-        return false;
-    };
-    let ip = match base {
-        IpAddr::V4(_) => ip.to_canonical(),
-        IpAddr::V6(_) => ip,
-    };
-    ip.is_ipv4() == base.is_ipv4() && masked(ip, prefix) == masked(base, prefix)
+    Network::new(range).is_some_and(|network| in_networks(ip, &[network]))
 }
 
 pub(super) fn call<'v>(function: Function, args: &mut [Value<'v>]) -> Outcome<Value<'v>> {

@@ -32,24 +32,35 @@ const LISTS: usize = 1_024;
 /// What may stand before a position: nothing, a line's end, a word's letter, another byte.
 const KINDS: u16 = 4;
 const UNKNOWN: u16 = u16::MAX;
+/// Marks the number of a set in which a match can begin.
+const BEGINS: u16 = 1 << 15;
 const NOWHERE: usize = usize::MAX;
+/// Marks a state that ends the match.
+const ENDS: u32 = 1 << 31;
 
 /// A pattern's automaton, prepared for both passes.
 #[derive(Debug)]
 pub(super) struct Walk {
     states: Box<[State]>,
     start: u32,
-    /// Each byte's class, times [`KINDS`]: all bytes of a class are alike.
-    classes: Box<[u16; 256]>,
+    classes: Box<[Class; 256]>,
     /// How many entries a set has in the table of what stands before it.
     stride: usize,
-    kinds: Box<[u8; 256]>,
     /// Which states lead to a state by a byte of these classes.
     from: Box<[Vec<(u32, u8, u8)>]>,
     /// Which states lead to a state without a byte.
     silent: Box<[Vec<u32>]>,
     matches: Vec<u32>,
     slots: usize,
+}
+
+/// What is to know of a byte.
+#[derive(Clone, Copy, Default, Debug)]
+struct Class {
+    /// Its class, times [`KINDS`]: all bytes of a class are alike.
+    class: u16,
+    /// What it is to the byte behind it.
+    kind: u16,
 }
 
 #[derive(Debug)]
@@ -63,8 +74,9 @@ enum State {
 }
 
 impl Walk {
-    /// Prepares a pattern in Rust's syntax; `None` where it cannot be searched so.
-    pub(super) fn new(pattern: &str, limit: usize, nest: u32) -> Option<Self> {
+    /// Prepares a pattern in Rust's syntax to tell where these of its groups lie; `None`
+    /// where it cannot be searched so.
+    pub(super) fn new(pattern: &str, groups: &[usize], limit: usize, nest: u32) -> Option<Self> {
         let nfa = NFA::compiler()
             .syntax(syntax::Config::new().utf8(false).nest_limit(nest))
             .configure(
@@ -86,19 +98,20 @@ impl Walk {
         if nfa.look_set_any().iter().any(|look| !known.contains(&look)) {
             return None;
         }
-        Self::of(&nfa)
+        Self::of(&nfa, groups)
     }
 
-    fn of(nfa: &NFA) -> Option<Self> {
+    fn of(nfa: &NFA, groups: &[usize]) -> Option<Self> {
         let bytes = nfa.byte_classes();
         let number = |id: regex_automata::util::primitives::StateID| {
             u32::try_from(id.as_usize()).unwrap_or(u32::MAX)
         };
-        let states: Box<[State]> = nfa
+        let mut states: Box<[State]> = nfa
             .states()
             .iter()
-            .map(|state| of_state(state, &number))
+            .map(|state| of_state(state, groups, &number))
             .collect();
+        let start = shorten(&mut states, number(nfa.start_anchored()));
         let mut from = vec![Vec::new(); states.len()];
         let mut silent = vec![Vec::new(); states.len()];
         let mut matches = Vec::new();
@@ -110,6 +123,8 @@ impl Walk {
                         from.get_mut(*next as usize)?.push(edge);
                     }
                 }
+                // Nothing leads here any more.
+                State::Any(all) if all.len() == 1 => {}
                 State::Any(all) => {
                     for next in all {
                         silent.get_mut(*next as usize)?.push(at);
@@ -122,32 +137,68 @@ impl Walk {
                 State::Fail => {}
             }
         }
-        let mut classes = Box::new([0; 256]);
-        let mut kinds = Box::new([0; 256]);
-        for ((byte, class), kind) in (0..=u8::MAX).zip(&mut *classes).zip(&mut *kinds) {
-            *class = u16::from(bytes.get(byte)) * KINDS;
-            *kind = kind_of(byte);
+        let mut classes = Box::new([Class::default(); 256]);
+        for (byte, known) in (0..=u8::MAX).zip(&mut *classes) {
+            known.class = u16::from(bytes.get(byte)) * KINDS;
+            known.kind = u16::from(kind_of(byte));
         }
         Some(Self {
             states,
-            start: number(nfa.start_anchored()),
+            start,
             classes,
             stride: bytes.alphabet_len() * usize::from(KINDS),
-            kinds,
             from: from.into(),
             silent: silent.into(),
             matches,
-            slots: nfa.group_info().slot_len(),
+            slots: groups.len() * 2,
         })
     }
 
     fn state(&self, at: u32) -> &State {
         self.states.get(at as usize).unwrap_or(&State::Fail)
     }
+
+    fn class(&self, byte: u8) -> Class {
+        self.classes
+            .get(usize::from(byte))
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+/// Has every state lead past those that only lead on; the start that is left.
+fn shorten(states: &mut [State], start: u32) -> u32 {
+    let far = |from: u32| {
+        let mut at = from;
+        // A circle of such states has no end, and needs none.
+        for _ in 0..states.len() {
+            match states.get(at as usize) {
+                Some(State::Any(all)) if all.len() == 1 => at = all.first().copied().unwrap_or(at),
+                _ => break,
+            }
+        }
+        at
+    };
+    let ends: Vec<u32> = (0..u32::try_from(states.len()).unwrap_or(0))
+        .map(far)
+        .collect();
+    let to = |next: &mut u32| *next = ends.get(*next as usize).copied().unwrap_or(*next);
+    for state in states {
+        match state {
+            State::Bytes(ranges) => ranges.iter_mut().for_each(|(.., next)| to(next)),
+            State::Any(all) if all.len() > 1 => all.iter_mut().for_each(to),
+            State::Keep(_, next) | State::Look(_, next) => to(next),
+            State::Any(_) | State::Match | State::Fail => {}
+        }
+    }
+    let mut start = start;
+    to(&mut start);
+    start
 }
 
 fn of_state(
     state: &thompson::State,
+    groups: &[usize],
     number: &impl Fn(regex_automata::util::primitives::StateID) -> u32,
 ) -> State {
     let range = |one: &thompson::Transition| (one.start, one.end, number(one.next));
@@ -168,7 +219,21 @@ fn of_state(
         thompson::State::BinaryUnion { alt1, alt2 } => {
             State::Any([number(*alt1), number(*alt2)].into())
         }
-        thompson::State::Capture { next, slot, .. } => State::Keep(slot.as_usize(), number(*next)),
+        thompson::State::Capture {
+            next,
+            slot,
+            group_index,
+            ..
+        } => {
+            // The slots of a group are neighbours, the first of them even.
+            let wanted = groups
+                .iter()
+                .position(|group| *group == group_index.as_usize());
+            match wanted {
+                Some(place) => State::Keep(place * 2 + slot.as_usize() % 2, number(*next)),
+                None => State::Any([number(*next)].into()),
+            }
+        }
         thompson::State::Fail => State::Fail,
         thompson::State::Match { .. } => State::Match,
     }
@@ -187,7 +252,7 @@ fn kind_of(byte: u8) -> u8 {
 }
 
 /// Whether an assertion holds between what stands before (a kind) and the next byte.
-fn holds(look: Look, before: u8, next: Option<u8>) -> bool {
+fn holds(look: Look, before: u16, next: Option<u8>) -> bool {
     let boundary = (before == 2) != next.is_some_and(is_word);
     match look {
         Look::Start => before == 0,
@@ -206,13 +271,11 @@ pub(super) struct Ways {
     /// States, sorted, from which a match can be completed.
     sets: Vec<Box<[u32]>>,
     numbers: HashMap<Box<[u32]>, u16>,
-    /// Whether a match can begin where a set stands.
-    begins: Vec<bool>,
     /// The set before a byte, by set, class and kind.
     before: Vec<u16>,
     /// The set at the text's end, by kind.
     ends: [Option<u16>; KINDS as usize],
-    steps: Vec<Step>,
+    steps: Option<Box<[Step; STEPS]>>,
     kept: Vec<Box<[usize]>>,
     bytes: usize,
     searches: u32,
@@ -221,12 +284,21 @@ pub(super) struct Ways {
     room: Room,
 }
 
-/// From a state, by a byte's class, into a set: to this state, keeping these slots.
+/// From a state, by a byte's class, into a set: to this state, keeping these slots. It has
+/// two places, the second being the neighbour of the first.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     key: u64,
     to: u32,
     kept: u32,
+}
+
+impl Step {
+    const NONE: Self = Self {
+        key: u64::MAX,
+        to: 0,
+        kept: 0,
+    };
 }
 
 /// Lists that are used again.
@@ -279,10 +351,11 @@ impl Ways {
     #[cfg(test)]
     pub(super) fn weight(&self) -> usize {
         let sets: usize = self.sets.iter().map(|set| set.len() * 8 + 32).sum();
-        sets + self.before.len() * 2 + self.steps.len() * size_of::<Step>()
+        let steps = self.steps.as_ref().map_or(0, |steps| size_of_val(&**steps));
+        sets + self.before.len() * 2 + steps
     }
 
-    /// Where a group of the last match lies.
+    /// Where a group of the last match lies, by its place among those that are wanted.
     pub(super) fn group(&self, group: usize) -> Option<(usize, usize)> {
         let (start, end) = (*self.slots.get(group * 2)?, *self.slots.get(group * 2 + 1)?);
         (start != NOWHERE && end != NOWHERE).then_some((start, end))
@@ -290,50 +363,65 @@ impl Ways {
 
     /// Fills the path; the leftmost position where a match begins.
     fn backward(&mut self, walk: &Walk, text: &[u8]) -> Result<Option<usize>, Full> {
-        let kind = |byte: u8| walk.kinds.get(usize::from(byte)).copied().unwrap_or(0);
-        let last = text.last().map_or(0, |byte| kind(*byte));
-        let mut set = match self.ends.get(usize::from(last)).copied().flatten() {
+        let mut path = core::mem::take(&mut self.path);
+        if path.len() <= text.len() {
+            path.resize(text.len() + 1, 0);
+        }
+        let filled = self.fill(walk, text, &mut path);
+        let known = path.get(..=text.len()).unwrap_or_default();
+        let begin = known.iter().position(|set| *set & BEGINS != 0);
+        self.path = path;
+        filled.map(|()| begin)
+    }
+
+    fn fill(&mut self, walk: &Walk, text: &[u8], path: &mut [u16]) -> Result<(), Full> {
+        let end = text.last().map_or(0, |byte| walk.class(*byte).kind);
+        let mut set = match self.ends.get(usize::from(end)).copied().flatten() {
             Some(set) => set,
             None => {
-                let set = self.number(walk, None, None, last)?;
-                if let Some(end) = self.ends.get_mut(usize::from(last)) {
-                    *end = Some(set);
+                let set = self.number(walk, None, None, end)?;
+                if let Some(known) = self.ends.get_mut(usize::from(end)) {
+                    *known = Some(set);
                 }
                 set
             }
         };
-        let stride = walk.stride;
-        self.path.clear();
-        self.path.resize(text.len() + 1, 0);
-        let begins = |ways: &Self, set: u16| ways.begins.get(usize::from(set)) == Some(&true);
-        let mut leftmost = begins(self, set).then_some(text.len());
-        if let Some(end) = self.path.last_mut() {
-            *end = set;
+        if let Some(last) = path.get_mut(text.len()) {
+            *last = set;
         }
-        for at in (0..text.len()).rev() {
-            let byte = text.get(at).copied().unwrap_or(0);
-            let class = walk.classes.get(usize::from(byte)).copied().unwrap_or(0);
-            let before = match at.checked_sub(1).and_then(|at| text.get(at)) {
-                Some(byte) => kind(*byte),
-                None => 0,
-            };
-            let place = usize::from(set) * stride + usize::from(class) + usize::from(before);
-            let mut found = self.before.get(place).copied().unwrap_or(UNKNOWN);
-            if found == UNKNOWN {
-                found = self.number(walk, Some(set), Some(byte), before)?;
+        let Some((last, before)) = text.split_last() else {
+            return Ok(());
+        };
+        let (mut byte, mut class) = (*last, walk.class(*last).class);
+        let places = path.get_mut(1..text.len()).unwrap_or_default();
+        for (previous, here) in before.iter().zip(places).rev() {
+            let known = walk.class(*previous);
+            set = self.step_back(walk, set, byte, class + known.kind)?;
+            *here = set;
+            (byte, class) = (*previous, known.class);
+        }
+        set = self.step_back(walk, set, byte, class)?;
+        if let Some(first) = path.first_mut() {
+            *first = set;
+        }
+        Ok(())
+    }
+
+    /// The set before a byte with its class and what stands before it.
+    #[inline]
+    fn step_back(&mut self, walk: &Walk, set: u16, byte: u8, entry: u16) -> Result<u16, Full> {
+        let place = usize::from(set & !BEGINS) * walk.stride + usize::from(entry);
+        match self.before.get(place) {
+            Some(found) if *found != UNKNOWN => Ok(*found),
+            _ => {
+                let before = entry % KINDS;
+                let found = self.number(walk, Some(set & !BEGINS), Some(byte), before)?;
                 if let Some(known) = self.before.get_mut(place) {
                     *known = found;
                 }
-            }
-            set = found;
-            if let Some(here) = self.path.get_mut(at) {
-                *here = set;
-            }
-            if begins(self, set) {
-                leftmost = Some(at);
+                Ok(found)
             }
         }
-        Ok(leftmost)
     }
 
     /// The number of the set of states before a byte after which `after` holds; of those at
@@ -344,7 +432,7 @@ impl Ways {
         walk: &Walk,
         after: Option<u16>,
         byte: Option<u8>,
-        before: u8,
+        before: u16,
     ) -> Result<u16, Full> {
         let mut room = core::mem::take(&mut self.room);
         room.marks.clear();
@@ -356,7 +444,7 @@ impl Ways {
             room.alive.push(*state);
         }
         if let (Some(after), Some(byte)) = (after, byte) {
-            let class = walk.classes.get(usize::from(byte)).copied().unwrap_or(0) / KINDS;
+            let class = walk.class(byte).class / KINDS;
             for state in self.sets.get(usize::from(after)).into_iter().flatten() {
                 for (from, low, high) in walk.from.get(*state as usize).into_iter().flatten() {
                     if (u16::from(*low)..=u16::from(*high)).contains(&class) && room.mark(*from) {
@@ -391,11 +479,12 @@ impl Ways {
         let stride = walk.stride;
         let bytes = alive.len() * 8 + stride * 2 + 128;
         let fresh = u16::try_from(self.sets.len()).unwrap_or(UNKNOWN);
-        if self.bytes + bytes > MOST || fresh == UNKNOWN {
+        if self.bytes + bytes > MOST || fresh >= BEGINS - 1 {
             return Err(Full);
         }
         self.bytes += bytes;
-        self.begins.push(alive.binary_search(&walk.start).is_ok());
+        let begins = alive.binary_search(&walk.start).is_ok();
+        let fresh = if begins { fresh | BEGINS } else { fresh };
         self.before.resize(self.before.len() + stride, UNKNOWN);
         self.sets.push(alive.into());
         self.numbers.insert(alive.into(), fresh);
@@ -404,103 +493,139 @@ impl Ways {
 
     /// Walks from where the match begins, keeping what it passes.
     fn forward(&mut self, walk: &Walk, text: &[u8], begin: usize) -> Option<()> {
-        if self.steps.is_empty() {
-            let none = Step {
-                key: u64::MAX,
-                to: 0,
-                kept: 0,
-            };
-            self.steps.resize(STEPS, none);
-            self.kept.push(Box::default());
-        }
+        let mut steps = match self.steps.take() {
+            Some(steps) => steps,
+            None => {
+                self.kept.push(Box::default());
+                vec![Step::NONE; STEPS].try_into().ok()?
+            }
+        };
+        let walked = self.walk_on(walk, text, begin, &mut steps);
+        self.steps = Some(steps);
+        walked
+    }
+
+    fn walk_on(
+        &mut self,
+        walk: &Walk,
+        text: &[u8],
+        begin: usize,
+        steps: &mut [Step; STEPS],
+    ) -> Option<()> {
         self.slots.clear();
         self.slots.resize(walk.slots, NOWHERE);
-        let mut room = core::mem::take(&mut self.room);
         let set = self.path.get(begin).copied()?;
-        let mut to = self.choose(walk, walk.start, set, &mut room);
-        for slot in &room.kept {
+        let alive = self.sets.get(usize::from(set & !BEGINS))?;
+        let mut to = choose(walk, walk.start, alive, &mut self.room)?;
+        for slot in &self.room.kept {
             if let Some(slot) = self.slots.get_mut(*slot) {
                 *slot = begin;
             }
         }
-        let mut at = begin;
-        while let Some(state) = to {
-            let State::Bytes(ranges) = walk.state(state) else {
+        let sets = self.path.get(begin + 1..=text.len())?;
+        let bytes = text.get(begin..)?.iter().zip(sets);
+        for ((byte, set), at) in bytes.zip(begin + 1..) {
+            if to & ENDS != 0 {
                 break;
-            };
-            let byte = text.get(at).copied()?;
-            at += 1;
-            let set = self.path.get(at).copied()?;
-            let class = walk.classes.get(usize::from(byte)).copied()?;
-            let key = u64::from(state) << 32 | u64::from(class) << 16 | u64::from(set);
+            }
+            let class = walk.class(*byte).class;
+            let key = u64::from(to) << 32 | u64::from(class) << 16 | u64::from(*set);
             let place = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize % STEPS;
-            let mut step = *self.steps.get(place)?;
+            let mut step = *steps.get(place)?;
             if step.key != key {
-                let next = ranges
-                    .iter()
-                    .find(|(low, high, _)| (*low..=*high).contains(&byte))?
-                    .2;
-                step = Step {
-                    key,
-                    to: self.choose(walk, next, set, &mut room)?,
-                    kept: self.keep(&room.kept)?,
+                let other = *steps.get(place ^ 1)?;
+                *steps.get_mut(place ^ 1)? = step;
+                step = if other.key == key {
+                    other
+                } else {
+                    Self::step(
+                        &self.sets,
+                        &mut self.kept,
+                        &mut self.room,
+                        walk,
+                        (to, *byte, *set),
+                    )?
                 };
-                *self.steps.get_mut(place)? = step;
+                step.key = key;
+                *steps.get_mut(place)? = step;
             }
             if step.kept != 0 {
                 for slot in self.kept.get(step.kept as usize)?.iter() {
                     *self.slots.get_mut(*slot)? = at;
                 }
             }
-            to = Some(step.to);
+            to = step.to;
         }
-        self.room = room;
-        to.map(|_| ())
+        (to & ENDS != 0).then_some(())
     }
 
-    /// The number of a list of slots.
-    fn keep(&mut self, slots: &[usize]) -> Option<u32> {
-        let known = self.kept.iter().position(|known| **known == *slots);
-        if known.is_none() && self.kept.len() >= LISTS {
+    /// A step that is not remembered.
+    #[cold]
+    fn step(
+        sets: &[Box<[u32]>],
+        lists: &mut Vec<Box<[usize]>>,
+        room: &mut Room,
+        walk: &Walk,
+        (state, byte, set): (u32, u8, u16),
+    ) -> Option<Step> {
+        let State::Bytes(ranges) = walk.state(state) else {
             return None;
-        }
-        let at = known.unwrap_or_else(|| {
-            self.kept.push(slots.into());
-            self.kept.len() - 1
-        });
-        u32::try_from(at).ok()
+        };
+        let mut ranges = ranges.iter();
+        let next = ranges
+            .find(|(low, high, _)| (*low..=*high).contains(&byte))?
+            .2;
+        let alive = sets.get(usize::from(set & !BEGINS))?;
+        Some(Step {
+            key: 0,
+            to: choose(walk, next, alive, room)?,
+            kept: keep(lists, &room.kept)?,
+        })
     }
+}
 
-    /// Follows what takes no byte, the first choice that can be completed each time; the
-    /// state that takes one, or ends the match. What is kept on the way is in the room.
-    fn choose(&self, walk: &Walk, from: u32, set: u16, room: &mut Room) -> Option<u32> {
-        let alive = self.sets.get(usize::from(set))?;
-        room.marks.clear();
-        room.marks.resize(walk.states.len() / 64 + 1, 0);
-        room.kept.clear();
-        room.stack.clear();
-        room.stack.push((from, 0));
-        while let Some((state, kept)) = room.stack.pop() {
-            room.kept.truncate(kept);
-            // Whoever comes here again has gone in a circle and gained nothing.
-            if alive.binary_search(&state).is_err() || !room.mark(state) {
-                continue;
-            }
-            match walk.state(state) {
-                State::Bytes(_) | State::Match => return Some(state),
-                State::Any(all) => {
-                    let kept = room.kept.len();
-                    room.stack
-                        .extend(all.iter().rev().map(|next| (*next, kept)));
-                }
-                State::Keep(slot, next) => {
-                    room.kept.push(*slot);
-                    room.stack.push((*next, room.kept.len()));
-                }
-                State::Look(_, next) => room.stack.push((*next, room.kept.len())),
-                State::Fail => {}
-            }
-        }
-        None
+/// The number of a list of slots.
+fn keep(lists: &mut Vec<Box<[usize]>>, slots: &[usize]) -> Option<u32> {
+    let known = lists.iter().position(|known| **known == *slots);
+    if known.is_none() && lists.len() >= LISTS {
+        return None;
     }
+    let at = known.unwrap_or_else(|| {
+        lists.push(slots.into());
+        lists.len() - 1
+    });
+    u32::try_from(at).ok()
+}
+
+/// Follows what takes no byte, the first choice that can be completed each time; the state
+/// that takes one, or ends the match. What is kept on the way is in the room.
+fn choose(walk: &Walk, from: u32, alive: &[u32], room: &mut Room) -> Option<u32> {
+    room.marks.clear();
+    room.marks.resize(walk.states.len() / 64 + 1, 0);
+    room.kept.clear();
+    room.stack.clear();
+    room.stack.push((from, 0));
+    while let Some((state, kept)) = room.stack.pop() {
+        room.kept.truncate(kept);
+        // Whoever comes here again has gone in a circle and gained nothing.
+        if alive.binary_search(&state).is_err() || !room.mark(state) {
+            continue;
+        }
+        match walk.state(state) {
+            State::Bytes(_) => return Some(state),
+            State::Match => return Some(state | ENDS),
+            State::Any(all) => {
+                let kept = room.kept.len();
+                room.stack
+                    .extend(all.iter().rev().map(|next| (*next, kept)));
+            }
+            State::Keep(slot, next) => {
+                room.kept.push(*slot);
+                room.stack.push((*next, room.kept.len()));
+            }
+            State::Look(_, next) => room.stack.push((*next, room.kept.len())),
+            State::Fail => {}
+        }
+    }
+    None
 }

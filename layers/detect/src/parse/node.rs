@@ -1,16 +1,17 @@
 //! One compiled node, and how it runs.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use expr::{Expr, SlotId, Value};
 use vocab::{Cidr, Timestamp};
 
 use super::enrich::{self, Method};
-use super::gates::{Gates, Passes};
+use super::gates::{Gates, Next};
 use crate::event::slot;
 use crate::explain::Witness;
 use crate::gotime::Dates;
-use crate::grok::{Grok, Room};
+use crate::grok::{Grok, Room, Search};
 use crate::outside::Query;
 use crate::overflow::Part;
 use crate::program::env::EventEnv;
@@ -91,7 +92,7 @@ pub(crate) enum StaticValue {
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
     rooms: Vec<Option<Room>>,
-    passes: Vec<Passes>,
+    passes: Vec<Chosen>,
     /// Whether nothing is spared: every node is asked, and groks search as they always did.
     pub(crate) plain: bool,
     /// Which expressions of whitelists can hold, and of which state of the event.
@@ -103,7 +104,7 @@ impl Rooms {
     pub(crate) fn new(groks: usize, stages: usize) -> Self {
         let (mut rooms, mut passes) = (Vec::new(), Vec::new());
         rooms.resize_with(groks, || None);
-        passes.resize_with(stages, Passes::default);
+        passes.resize_with(stages, Chosen::default);
         Self {
             rooms,
             passes,
@@ -151,42 +152,39 @@ impl Run<'_> {
         self.witness.is_some()
     }
 
-    /// The first node at or after `from` that may take the event, with its number. What a
-    /// node before it changed is seen.
-    pub(crate) fn next_node<'n>(
-        &mut self,
-        gates: Option<&Gates>,
-        nodes: &'n [Node],
-        from: usize,
-    ) -> Option<(usize, &'n Node)> {
+    /// The first node at or after `from` that may take the event. What a node before it
+    /// changed is seen.
+    pub(crate) fn next_node(&mut self, gates: Option<&Gates>, from: usize) -> Option<Next> {
         let gates = gates.filter(|_| !self.is_watched() && !self.rooms.plain);
-        let number = match gates {
-            Some(gates) => match self.rooms.passes.get_mut(gates.stage) {
-                Some(passes) => gates.next(&self.env, passes, from)?,
-                None => from,
-            },
-            None => from,
+        let asked = Next {
+            number: from,
+            open: false,
         };
-        Some((number, nodes.get(number)?))
+        match gates {
+            Some(gates) => match self.rooms.passes.get_mut(gates.stage) {
+                Some(passes) => gates.next(self.env.event, passes, from),
+                None => Some(asked),
+            },
+            None => Some(asked),
+        }
     }
 
     /// Runs a leading node and tells whoever looks on.
-    pub(crate) fn top(&mut self, node: &Node) -> bool {
+    pub(crate) fn top(&mut self, node: &Node, open: bool) -> bool {
         if let Some(witness) = &mut self.witness {
             witness.before(self.env.event, &self.env.ground.slots);
         }
-        let ok = self.node(node);
+        let ok = self.node(node, open);
         if let Some(witness) = &mut self.witness {
             witness.after(&node.name, ok, self.env.event, &self.env.ground.slots);
         }
         ok
     }
 
-    fn node(&mut self, node: &Node) -> bool {
-        if node
-            .filter
-            .as_ref()
-            .is_some_and(|filter| !self.truth(filter))
+    /// Runs a node; where it is `open` its filter is known to be true.
+    fn node(&mut self, node: &Node, open: bool) -> bool {
+        if let Some(filter) = node.filter.as_ref().filter(|_| !open)
+            && !self.truth(filter)
         {
             return false;
         }
@@ -206,7 +204,7 @@ impl Run<'_> {
             }
         }
         for child in &node.children {
-            if self.node(child) {
+            if self.node(child, false) {
                 state = true;
                 if node.next_stage {
                     break;
@@ -298,15 +296,14 @@ impl Run<'_> {
     }
 
     fn grok(&mut self, step: &GrokStep) -> bool {
-        self.text.clear();
-        match &step.input {
-            Input::Slot(slot) => self.text.extend_from_slice(self.env.event.text(*slot)),
+        let from = match &step.input {
+            Input::Slot(slot) => Some(*slot),
             Input::Expression(expression) => match evaluate(expression, &mut self.env, self.text) {
-                Ok(true) => {}
+                Ok(true) => None,
                 Ok(false) => return false,
                 Err(error) => return self.failed(&error),
             },
-        }
+        };
         let plain = self.rooms.plain;
         let Some(room) = self.rooms.rooms.get_mut(step.room) else {
             return false;
@@ -319,17 +316,29 @@ impl Run<'_> {
             room
         });
         let event = &mut *self.env.event;
-        let matched = step.grok.run(self.text, room, |place, value| {
-            if let Some(slot) = step.slots.get(place) {
-                event.set(*slot, value);
-            }
-        });
-        if matched {
-            for assignment in &step.statics {
-                self.assign(assignment);
+        let text = from.map_or(self.text.as_slice(), |slot| event.text(slot));
+        let changed = match step.grok.search(text, room) {
+            Search::No => return false,
+            Search::In(Cow::Borrowed(_)) => None,
+            Search::In(Cow::Owned(text)) => Some(text),
+        };
+        // What was kept of a slot's text lies there already.
+        let base = from.filter(|_| changed.is_none());
+        let base = base.map(|slot| event.place(slot).start);
+        let text = changed.as_ref().unwrap_or(self.text);
+        for ((_, range), slot) in step.grok.ranges(room).zip(&step.slots) {
+            match (base, range) {
+                (Some(base), Some((start, end))) => event.lies(*slot, base + start, end - start),
+                (None, Some((start, end))) => {
+                    event.set(*slot, text.get(start..end).unwrap_or(b""));
+                }
+                (_, None) => event.set(*slot, b""),
             }
         }
-        matched
+        for assignment in &step.statics {
+            self.assign(assignment);
+        }
+        true
     }
 
     fn stash(&mut self, step: &StashStep) {

@@ -10,15 +10,15 @@
 //! none fewer.
 
 mod build;
+mod passes;
 mod texts;
 mod words;
-
-use std::collections::{BTreeMap, HashMap};
 
 use expr::{Expr, Part, SlotId};
 
 use self::build::{Builder, Facts};
-use self::texts::{Texts, bits};
+use self::passes::{Passes, asked};
+use self::texts::{Bits, Texts, bits};
 use self::words::Words;
 use super::env::Memo;
 use super::scenario::Scenario;
@@ -38,24 +38,15 @@ pub(crate) struct Sieve {
     /// Facts about whole fields.
     texts: Vec<Texts>,
     words: Vec<Words>,
-    /// Scenarios by the clause that each shares with most others.
-    groups: Vec<Group>,
-    /// The scenarios of all groups in one row, and where the clauses of each end.
-    members: Vec<(u32, usize)>,
-    /// What else must hold of each, all in one row.
+    /// How many words of the fact set are about whole fields.
+    whole: usize,
+    /// What must hold of each scenario, all in one row, and where the clauses of each end.
     clauses: Vec<Clause>,
+    ends: Vec<usize>,
     /// What is left to ask of each scenario that was chosen, in order.
     rests: Vec<Box<[Ask]>>,
-}
-
-/// Scenarios that need the same clause.
-#[derive(Debug)]
-struct Group {
-    /// None of them is looked at where this does not hold.
-    shared: Option<Clause>,
-    /// Where its members and their clauses end.
-    members: usize,
-    clauses: usize,
+    /// The facts that this rests on.
+    asked: Vec<Bits>,
 }
 
 /// A side of a filter that is left to ask.
@@ -93,6 +84,8 @@ impl FactSet {
     /// How many facts there are at most; the first of them are about whole fields, so that
     /// of the words of the others few are not zero.
     const MOST: usize = 64 * Self::WORDS;
+    /// Which words are about words in fields.
+    const OF_WORDS: u64 = u64::MAX << (build::TEXTS / 64);
 
     fn set(&mut self, fact: usize) {
         self.set_bits(fact / 64, 1 << (fact % 64));
@@ -109,6 +102,24 @@ impl FactSet {
         for (word, bits) in bits {
             self.set_bits(*word, *bits);
         }
+    }
+}
+
+impl FactSet {
+    /// Forgets all.
+    fn clear(&mut self) {
+        while self.some != 0 {
+            let word = self.some.trailing_zeros() as usize;
+            self.some &= self.some - 1;
+            if let Some(word) = self.words.get_mut(word) {
+                *word = 0;
+            }
+        }
+    }
+
+    /// Whether one of these bits of a word is set.
+    fn has_any(&self, (word, bits): (usize, u64)) -> bool {
+        self.words.get(word).is_some_and(|facts| facts & bits != 0)
     }
 }
 
@@ -142,6 +153,13 @@ impl Clause {
         }
     }
 
+    fn add_to(&self, facts: &mut FactSet) {
+        if self.some != 0 {
+            facts.set_bits(self.first.0, self.first.1);
+        }
+        facts.set_all(&self.others);
+    }
+
     fn holds(&self, facts: &FactSet) -> bool {
         let holds = |(word, mask): &(usize, u64)| {
             let facts = facts.words.get(*word).copied().unwrap_or_default();
@@ -157,6 +175,10 @@ pub(crate) struct Chosen {
     scenarios: Vec<u32>,
     facts: FactSet,
     seen: Seen,
+    passes: Passes,
+    /// Of which event they were chosen, and where its fields lay.
+    looked_at: Option<(u64, u64)>,
+    places: Vec<(usize, usize)>,
 }
 
 /// Texts that come again and again, and the facts that hold of them: one a place, the
@@ -207,9 +229,14 @@ impl Chosen {
         from: usize,
         scenarios: &'s [Scenario],
     ) -> Option<(usize, &'s Scenario)> {
-        let place = self.scenarios.partition_point(|at| (*at as usize) < from);
-        let at = *self.scenarios.get(place)? as usize;
+        let at = self.first(from)?;
         Some((at, scenarios.get(at)?))
+    }
+
+    /// The first that was chosen at or after `from`.
+    pub(crate) fn first(&self, from: usize) -> Option<usize> {
+        let place = self.scenarios.partition_point(|at| (*at as usize) < from);
+        self.scenarios.get(place).map(|at| *at as usize)
     }
 
     /// Whether this one was chosen.
@@ -235,49 +262,34 @@ impl Chosen {
 impl Sieve {
     /// A sieve for the sides of scenarios' filters, in their order.
     pub(crate) fn new(filters: impl Iterator<Item = Vec<Part>>, data: &DataSet) -> Self {
-        let mut builder = Builder::new(data);
+        Self::built(filters, Builder::new(data))
+    }
+
+    /// A sieve that knows whole fields and no words in them.
+    pub(crate) fn wordless(filters: impl Iterator<Item = Vec<Part>>) -> Self {
+        Self::built(filters, Builder::wordless(&DataSet::default()))
+    }
+
+    fn built(filters: impl Iterator<Item = Vec<Part>>, mut builder: Builder<'_>) -> Self {
         let mut sieve = Self::default();
         let mut all: Vec<Vec<Facts>> = Vec::new();
         for parts in filters {
             let (conditions, rests) = builder.filter(parts);
             all.push(conditions);
+            sieve.asked.push(asked(&rests));
             sieve.rests.push(rests);
         }
-        sieve.group(all);
-        (sieve.texts, sieve.words) = builder.build();
-        sieve
-    }
-
-    /// Puts scenarios together that share a clause, such as the kind of event: a hub has
-    /// hundreds for systems that are not here.
-    fn group(&mut self, all: Vec<Vec<Facts>>) {
-        let mut shared: HashMap<Facts, usize> = HashMap::new();
-        for clause in all.iter().flatten() {
-            *shared.entry(clause.clone()).or_default() += 1;
-        }
-        let often = |clause: &Facts| shared.get(clause).copied().unwrap_or(0);
-        let mut groups: BTreeMap<Option<Facts>, Vec<(u32, Vec<Facts>)>> = BTreeMap::new();
-        for (number, mut conditions) in (0_u32..).zip(all) {
-            let most = conditions
-                .iter()
-                .max_by_key(|clause| (often(clause), core::cmp::Reverse(*clause)))
-                .cloned();
-            conditions.retain(|clause| Some(clause) != most.as_ref());
+        for mut conditions in all {
             // What holds of most events is asked last.
             conditions.sort_by_key(|facts| core::cmp::Reverse(Builder::rarity(facts)));
-            groups.entry(most).or_default().push((number, conditions));
+            sieve
+                .clauses
+                .extend(conditions.into_iter().map(Clause::new));
+            sieve.ends.push(sieve.clauses.len());
         }
-        for (shared, scenarios) in groups {
-            for (number, conditions) in scenarios {
-                self.clauses.extend(conditions.into_iter().map(Clause::new));
-                self.members.push((number, self.clauses.len()));
-            }
-            self.groups.push(Group {
-                shared: shared.map(Clause::new),
-                members: self.members.len(),
-                clauses: self.clauses.len(),
-            });
-        }
+        sieve.whole = builder.whole();
+        (sieve.texts, sieve.words) = builder.build();
+        sieve
     }
 
     /// What is left to ask of a scenario that was chosen by its facts.
@@ -288,40 +300,44 @@ impl Sieve {
     /// Chooses the scenarios that `event` can matter to; every one for `all`.
     pub(crate) fn choose(&self, event: &Event, all: bool, chosen: &mut Chosen) {
         chosen.scenarios.clear();
-        chosen.facts = FactSet::default();
+        chosen.facts.clear();
         if all {
-            let numbers = 0..u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+            let numbers = 0..u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
             chosen.scenarios.extend(numbers);
             return;
         }
-        let facts = &mut chosen.facts;
+        chosen.looked_at = None;
         for texts in &self.texts {
-            texts.look(event, facts);
+            texts.look(event, &mut chosen.facts);
         }
-        for words in &self.words {
-            words.look(event, facts, &mut chosen.seen);
+        self.pass(event, chosen);
+    }
+
+    /// As [`Sieve::choose`], but looks only when a field that matters has changed. For a
+    /// sieve without words.
+    pub(crate) fn choose_anew(&self, event: &Event, chosen: &mut Chosen) {
+        let now = (event.born(), event.changes());
+        let known = chosen.looked_at;
+        if known == Some(now) {
+            return;
         }
-        let (mut member, mut begin) = (0, 0);
-        for group in &self.groups {
-            let members = self.members.get(member..group.members).unwrap_or_default();
-            member = group.members;
-            if group
-                .shared
-                .as_ref()
-                .is_none_or(|clause| clause.holds(facts))
-            {
-                for (number, end) in members {
-                    let clauses = self.clauses.get(begin..*end).unwrap_or_default();
-                    begin = *end;
-                    if clauses.iter().all(|clause| clause.holds(facts)) {
-                        chosen.scenarios.push(*number);
-                    }
-                }
-            }
-            begin = group.clauses;
+        let place = |texts: &Texts| {
+            let place = event.place(texts.slot);
+            (place.start, place.len())
+        };
+        let of_this = known.is_some_and(|(born, _)| born == event.born());
+        let unchanged = of_this
+            && self
+                .texts
+                .iter()
+                .map(place)
+                .eq(chosen.places.iter().copied());
+        if !unchanged {
+            self.choose(event, false, chosen);
+            chosen.places.clear();
+            chosen.places.extend(self.texts.iter().map(place));
         }
-        // They are asked in their order.
-        chosen.scenarios.sort_unstable();
+        chosen.looked_at = Some(now);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::data::{DataSet, cased, needs};
 /// How many lines of a data file are looked for by the sieve.
 const LINES: usize = 256;
 /// How many facts there are at most about whole fields; the others are words.
-const TEXTS: usize = FactSet::MOST / 4;
+pub(super) const TEXTS: usize = FactSet::MOST / 4;
 /// How many clauses one scenario has at most.
 const CLAUSES: usize = 16;
 /// How many clauses the sides of one `or` are joined to at most.
@@ -47,6 +47,8 @@ pub(super) struct Builder<'d> {
     /// The number of the next word.
     next_word: usize,
     remembered: u32,
+    /// Whether words are left out.
+    wordless: bool,
 }
 
 impl<'d> Builder<'d> {
@@ -58,7 +60,21 @@ impl<'d> Builder<'d> {
             words: Vec::new(),
             next_word: TEXTS,
             remembered: 0,
+            wordless: false,
         }
+    }
+
+    /// A builder that leaves out what needs a look at the words of a field.
+    pub(super) fn wordless(data: &'d DataSet) -> Self {
+        Self {
+            wordless: true,
+            ..Self::new(data)
+        }
+    }
+
+    /// How many words of a fact set are about whole fields; at least one.
+    pub(super) fn whole(&self) -> usize {
+        self.texts.len().div_ceil(64).max(1)
     }
 
     /// What finds the facts in an event.
@@ -251,6 +267,9 @@ impl<'d> Builder<'d> {
     }
 
     fn word(&mut self, slot: SlotId, word: &[u8]) -> Option<usize> {
+        if self.wordless {
+            return None;
+        }
         let word = word.to_ascii_lowercase().into_boxed_slice();
         let (list, field) = self.list(slot)?;
         let known = list.texts.iter().position(|known| *known == word);

@@ -36,8 +36,11 @@ impl TextIs {
 /// The facts about the whole of one field, by the texts that any of them names.
 #[derive(Debug)]
 pub(super) struct Texts {
-    slot: SlotId,
+    pub(super) slot: SlotId,
+    /// In the order of the packed texts.
     known: Vec<(Packed, Box<[u8]>, Bits)>,
+    /// What holds of a field that is empty or was not set.
+    empty: Bits,
     /// What holds of every other text.
     otherwise: Bits,
     /// What holds of other texts that begin with a byte.
@@ -48,17 +51,19 @@ pub(super) struct Texts {
 pub(super) type Bits = Box<[(usize, u64)]>;
 
 /// A text's length and first bytes: texts of up to seven bytes are equal when these are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Packed(u64);
 
 impl Packed {
     const WHOLE: usize = 7;
 
     fn new(text: &[u8]) -> Self {
-        let mut packed = text
-            .iter()
-            .take(Self::WHOLE)
-            .fold(0, |packed, byte| packed << 8 | u64::from(*byte));
+        let mut packed = match text.first_chunk::<{ Self::WHOLE }>() {
+            Some([a, b, c, d, e, f, g]) => u64::from_be_bytes([0, *a, *b, *c, *d, *e, *f, *g]),
+            None => text
+                .iter()
+                .fold(0, |packed, byte| packed << 8 | u64::from(*byte)),
+        };
         packed |= (text.len().min(255) as u64) << 56;
         Self(packed)
     }
@@ -81,15 +86,16 @@ impl Texts {
             TextIs::Begins(byte) => Some((byte, bits(core::iter::once(known.fact)))),
             _ => None,
         });
+        let known = texts.into_iter().map(|text| {
+            let held = that(&|test| test.holds(text));
+            (Packed::new(text), text.clone(), held)
+        });
+        let mut known: Vec<(Packed, Box<[u8]>, Bits)> = known.collect();
+        known.sort_by_key(|(packed, ..)| *packed);
         Self {
             slot,
-            known: texts
-                .into_iter()
-                .map(|text| {
-                    let held = that(&|test| test.holds(text));
-                    (Packed::new(text), text.clone(), held)
-                })
-                .collect(),
+            known,
+            empty: that(&|test| test.holds(b"")),
             otherwise: that(&|test| matches!(test, TextIs::NoneOf(_))),
             begins: begins.collect(),
         }
@@ -98,10 +104,14 @@ impl Texts {
     /// Sets the facts that hold of an event's field.
     pub(super) fn look(&self, event: &Event, facts: &mut FactSet) {
         let text = event.text(self.slot);
+        if text.is_empty() {
+            return facts.set_all(&self.empty);
+        }
         let packed = Packed::new(text);
-        let known = self.known.iter().find(|(known, whole, _)| {
-            *known == packed && (text.len() <= Packed::WHOLE || **whole == *text)
-        });
+        let first = self.known.partition_point(|(known, ..)| *known < packed);
+        let alike = self.known.get(first..).unwrap_or_default().iter();
+        let mut alike = alike.take_while(|(known, ..)| *known == packed);
+        let known = alike.find(|(_, whole, _)| text.len() <= Packed::WHOLE || **whole == *text);
         if let Some((_, _, held)) = known {
             return facts.set_all(held);
         }

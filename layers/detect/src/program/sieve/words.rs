@@ -8,6 +8,7 @@ use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind};
 use expr::SlotId;
 
+use super::texts::{Bits, bits};
 use super::{FactSet, REPEATED, Seen};
 use crate::event::{Event, slot};
 
@@ -30,6 +31,8 @@ pub(super) struct Words {
     automaton: Option<DFA>,
     /// Each word, in the automaton's order.
     words: Vec<Word>,
+    /// All facts that any of them proves.
+    pub(super) facts: Bits,
 }
 
 /// A word of an automaton.
@@ -48,16 +51,23 @@ impl Words {
             return;
         }
         let whole = self.slots.first().map_or(&[][..], |slot| event.text(*slot));
-        let Some(parts) = self.parts(event).filter(|_| whole.is_ascii()) else {
+        if !whole.is_ascii() {
             for (field, slot) in self.slots.iter().enumerate() {
                 self.each_in(event.text(*slot), field, |fact| facts.set(fact));
             }
             return;
-        };
+        }
+        let parts = self.parts(event);
+        for ((field, slot), part) in self.slots.iter().enumerate().zip(&parts) {
+            if part.is_none() {
+                self.each_in(event.text(*slot), field, |fact| facts.set(fact));
+            }
+        }
         self.find(whole, |word, end| {
             for (field, fact) in &word.facts {
                 let inside = parts
                     .get(*field)
+                    .and_then(Option::as_ref)
                     .is_some_and(|part| part.start + word.length <= end && end <= part.end);
                 if inside {
                     facts.set(*fact);
@@ -81,20 +91,18 @@ impl Words {
         self.each_in(text, 0, |fact| facts.set(fact));
     }
 
-    /// Where each field lies within the first one; nothing where one lies elsewhere.
-    fn parts(&self, event: &Event) -> Option<[Range<usize>; TARGET.len()]> {
-        let mut parts: [Range<usize>; TARGET.len()] = core::array::from_fn(|_| 0..0);
-        let whole = event.place(*self.slots.first()?);
+    /// Where each field lies within the first one; nothing for one that lies elsewhere.
+    fn parts(&self, event: &Event) -> [Option<Range<usize>>; TARGET.len()] {
+        let mut parts = [const { Some(0..0) }; TARGET.len()];
+        let whole = self.slots.first().map_or(0..0, |slot| event.place(*slot));
         for (part, slot) in parts.iter_mut().zip(&self.slots) {
             let place = event.place(*slot);
             if !place.is_empty() {
-                if place.start < whole.start || place.end > whole.end {
-                    return None;
-                }
-                *part = place.start - whole.start..place.end - whole.start;
+                let inside = whole.start <= place.start && place.end <= whole.end;
+                *part = inside.then(|| place.start - whole.start..place.end - whole.start);
             }
         }
-        Some(parts)
+        parts
     }
 
     /// The facts that one field's words in a text prove.
@@ -161,7 +169,9 @@ impl WordList {
             .ascii_case_insensitive(true)
             .build(&self.texts)
             .ok();
+        let facts = self.words.iter().flat_map(|word| &word.facts);
         Words {
+            facts: bits(facts.map(|(_, fact)| *fact)),
             slots: self.slots,
             automaton,
             words: self.words,
