@@ -170,6 +170,11 @@ impl Event {
         cell.is_some_and(|cell| cell.generation == self.generation)
     }
 
+    /// Slots that were set, each once; one may have been taken back.
+    pub(crate) fn touched(&self) -> &[SlotId] {
+        &self.touched
+    }
+
     /// Sets a slot; one that is not of the program's is ignored.
     pub fn set(&mut self, slot: SlotId, value: &[u8]) {
         let start = self.arena.len();

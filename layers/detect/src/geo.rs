@@ -61,6 +61,11 @@ impl Geo {
         geo
     }
 
+    /// Whether there is no database.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.city.is_none() && self.asn.is_none()
+    }
+
     /// Where an address lies; `None` when there is no database.
     #[must_use]
     pub fn place(&self, address: IpAddr) -> Option<Place<'_>> {

@@ -60,9 +60,6 @@ const COMMON: [&str; 16] = [
     "2006-01-02T15:04:05",
 ];
 
-/// The longest date text that is looked at.
-const LONGEST: usize = 128;
-
 /// Layouts split into their parts, once.
 #[derive(Clone, Debug)]
 pub struct Dates {
@@ -81,11 +78,14 @@ impl Default for Dates {
 }
 
 impl Dates {
+    /// The longest date text that is looked at.
+    pub(crate) const LONGEST: usize = 128;
+
     /// Reads `text`: by `layout` if that is not empty and fits, by a common layout,
     /// as Unix seconds; `None` when nothing fits.
     #[must_use]
     pub fn parse(&self, text: &[u8], layout: &[u8], now: Timestamp) -> Option<Date> {
-        if text.len() > LONGEST || layout.len() > LONGEST {
+        if text.len() > Self::LONGEST || layout.len() > Self::LONGEST {
             return None;
         }
         let special = (!layout.is_empty()).then(|| Layout::new(layout));

@@ -17,6 +17,7 @@ mod stash;
 
 pub(crate) use compile::{Compiler, Unusable};
 pub(crate) use gates::Gates;
+use gates::Next;
 pub(crate) use node::{Node, Rooms, Run, evaluate};
 pub(crate) use stash::Stashes;
 
@@ -60,11 +61,11 @@ impl Stages {
             run.enter(stage);
             let mut taken = false;
             let gates = self.gates.get(at);
-            let mut next = 0;
+            let mut next = Next::FIRST;
             while let Some(found) = run.next_node(gates, next)
                 && let Some(node) = nodes.get(found.number)
             {
-                next = found.number + 1;
+                next = found.behind();
                 let ok = run.top(node, found.open);
                 taken |= ok;
                 // A child's move counts as well, even where its parent did not succeed.

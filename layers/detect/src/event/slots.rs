@@ -125,6 +125,8 @@ pub struct Slots {
     read: Vec<bool>,
     /// The slots of each space in the order of their names.
     sorted: [Vec<SlotId>; Space::COUNT],
+    /// The place of each slot among those of its space, in the order of their names.
+    ranks: Vec<u32>,
 }
 
 impl Default for Slots {
@@ -136,6 +138,7 @@ impl Default for Slots {
             hosts: Vec::new(),
             read: Vec::new(),
             sorted: Default::default(),
+            ranks: Vec::new(),
         };
         for (number, space, name) in slot::FIXED {
             let got = slots.intern(*space, name);
@@ -162,13 +165,26 @@ impl Slots {
             let name_of = |slot: &SlotId| names.get(slot.0 as usize).map(|(_, name)| &**name);
             let at = sorted.partition_point(|slot| name_of(slot) < Some(name));
             sorted.insert(at, fresh);
+            self.ranks.push(0);
+            for (rank, slot) in (0_u32..).zip(&*sorted).skip(at) {
+                if let Some(known) = self.ranks.get_mut(slot.0 as usize) {
+                    *known = rank;
+                }
+            }
         }
         fresh
     }
 
-    /// The slots of a space in the order of their names.
-    pub(crate) fn sorted(&self, space: Space) -> &[SlotId] {
-        self.sorted.get(space.place()).map_or(&[], |sorted| sorted)
+    /// The place of a slot among those of the space, in the order of their names; nothing for
+    /// one of another space.
+    pub(crate) fn rank(&self, space: Space, slot: SlotId) -> Option<u32> {
+        let (of, _) = self.names.get(slot.0 as usize)?;
+        (*of == space).then(|| self.ranks.get(slot.0 as usize).copied().unwrap_or(0))
+    }
+
+    /// The slot with this place among those of the space.
+    pub(crate) fn ranked(&self, space: Space, rank: u32) -> Option<SlotId> {
+        self.sorted.get(space.place())?.get(rank as usize).copied()
     }
 
     /// The same, for an expression that reads the slot.

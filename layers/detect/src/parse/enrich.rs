@@ -51,6 +51,9 @@ pub(crate) fn json_object(text: &[u8]) -> Option<Fields> {
 /// Sets what the databases know about the address that `text` is; nothing where it is none,
 /// or there is no database.
 pub(crate) fn locate(method: Method, event: &mut Event, geo: &Geo, text: &mut Vec<u8>) {
+    if geo.is_empty() {
+        return;
+    }
     let address = core::str::from_utf8(text).ok();
     let Some(address) = address.and_then(|text| text.parse::<IpAddr>().ok()) else {
         return;

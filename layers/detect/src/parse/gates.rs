@@ -25,8 +25,28 @@ pub(crate) struct Gates {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Next {
     pub(crate) number: usize,
+    /// Its place among those that were chosen.
+    place: usize,
     /// Whether its filter is true for sure.
     pub(crate) open: bool,
+}
+
+impl Next {
+    /// Where looking for nodes begins.
+    pub(super) const FIRST: Self = Self {
+        number: 0,
+        place: 0,
+        open: false,
+    };
+
+    /// Where it goes on behind this one.
+    pub(super) fn behind(self) -> Self {
+        Self {
+            number: self.number + 1,
+            open: false,
+            ..self
+        }
+    }
 }
 
 impl Gates {
@@ -48,12 +68,16 @@ impl Gates {
         }
     }
 
-    /// The first node at or after `from` that may take the event.
-    pub(super) fn next(&self, event: &Event, chosen: &mut Chosen, from: usize) -> Option<Next> {
+    /// The first node at or after that of `from` that may take the event.
+    pub(super) fn next(&self, event: &Event, chosen: &mut Chosen, from: Next) -> Option<Next> {
         self.sieve.choose_anew(event, chosen);
-        let number = chosen.first(from)?;
+        let (number, place) = chosen.first_behind(from.number, from.place)?;
         let whole = self.whole.get(number).copied().unwrap_or(false);
         let open = whole && self.sieve.rest(number).is_empty();
-        Some(Next { number, open })
+        Some(Next {
+            number,
+            place,
+            open,
+        })
     }
 }

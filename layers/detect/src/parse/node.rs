@@ -98,6 +98,39 @@ pub(crate) struct Rooms {
     /// Which expressions of whitelists can hold, and of which state of the event.
     may_hold: Chosen,
     looked_at: Option<u64>,
+    last_date: LastDate,
+}
+
+/// The date that was read last: a busy log has many lines of one second.
+#[derive(Debug, Default)]
+struct LastDate {
+    text: Vec<u8>,
+    layout: Vec<u8>,
+    now: Option<Timestamp>,
+    date: Option<Timestamp>,
+    /// The date, or the time where the text is none.
+    written: String,
+}
+
+impl LastDate {
+    fn read(&mut self, dates: &Dates, text: &[u8], layout: &[u8], now: Timestamp) {
+        // A date without a year depends on the time.
+        if self.now == Some(now) && self.text == text && self.layout == layout {
+            return;
+        }
+        let date = dates.parse(text, layout, now);
+        self.written = date.map_or_else(|| now.to_string(), |date| date.to_string());
+        self.date = date.map(|date| date.time);
+        // Longer texts are no dates, and their memory is not kept.
+        let known = text.len().max(layout.len()) <= Dates::LONGEST;
+        self.now = known.then_some(now);
+        self.text.clear();
+        self.layout.clear();
+        if known {
+            self.text.extend_from_slice(text);
+            self.layout.extend_from_slice(layout);
+        }
+    }
 }
 
 impl Rooms {
@@ -152,20 +185,16 @@ impl Run<'_> {
         self.witness.is_some()
     }
 
-    /// The first node at or after `from` that may take the event. What a node before it
-    /// changed is seen.
-    pub(crate) fn next_node(&mut self, gates: Option<&Gates>, from: usize) -> Option<Next> {
+    /// The first node at or after that of `from` that may take the event. What a node before
+    /// it changed is seen.
+    pub(crate) fn next_node(&mut self, gates: Option<&Gates>, from: Next) -> Option<Next> {
         let gates = gates.filter(|_| !self.is_watched() && !self.rooms.plain);
-        let asked = Next {
-            number: from,
-            open: false,
+        let Some(gates) = gates else {
+            return Some(from);
         };
-        match gates {
-            Some(gates) => match self.rooms.passes.get_mut(gates.stage) {
-                Some(passes) => gates.next(self.env.event, passes, from),
-                None => Some(asked),
-            },
-            None => Some(asked),
+        match self.rooms.passes.get_mut(gates.stage) {
+            Some(chosen) => gates.next(self.env.event, chosen, from),
+            None => Some(from),
         }
     }
 
@@ -421,12 +450,11 @@ impl Run<'_> {
         match method {
             Method::ParseDate => {
                 let event = &mut *self.env.event;
-                let date =
-                    self.dates
-                        .parse(self.text, event.text(slot::STR_TIME_FORMAT), self.env.now);
-                let text = date.map_or_else(|| self.env.now.to_string(), |date| date.to_string());
-                self.date = date.map(|date| date.time).or(self.date);
-                event.set(slot::ENRICHED_MARSHALED_TIME, text.as_bytes());
+                let layout = event.text(slot::STR_TIME_FORMAT);
+                let last = &mut self.rooms.last_date;
+                last.read(self.dates, self.text, layout, self.env.now);
+                self.date = last.date.or(self.date);
+                event.set(slot::ENRICHED_MARSHALED_TIME, last.written.as_bytes());
             }
             Method::UnmarshalJson => {
                 if let Some(message) = enrich::json_object(self.text) {

@@ -59,15 +59,22 @@ impl Ground {
 }
 
 /// Answers of costly searches on texts that come again and again, such as a
-/// `User-Agent`: one entry per place, the later one stays.
+/// `User-Agent`.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
-    entries: Vec<(u32, Box<[u8]>, bool)>,
+    /// Of searches on texts that are known to come again.
+    repeated: Answers,
+    /// Of all others, whose texts would soon take the place of those.
+    searched: Answers,
     /// How many answers were already there.
     pub(crate) hits: u64,
     /// What only others can answer.
     pub(crate) outside: Outside,
 }
+
+/// Answers by number and text: one entry per place, the later one stays.
+#[derive(Debug, Default)]
+struct Answers(Vec<(u32, Vec<u8>, bool)>);
 
 impl Memo {
     const PLACES: usize = 256;
@@ -76,7 +83,8 @@ impl Memo {
 
     /// Forgets what belongs to a program.
     pub(super) fn forget(&mut self) {
-        self.entries.clear();
+        self.repeated.0.clear();
+        self.searched.0.clear();
         self.hits = 0;
     }
 
@@ -94,24 +102,25 @@ impl Memo {
         }
         usize::try_from((hash ^ hash >> 29) % Self::PLACES as u64).unwrap_or(0)
     }
+}
 
-    fn get(&mut self, search: u32, text: &[u8]) -> Option<bool> {
-        let entry = self.entries.get(Self::place(search, text))?;
-        let found = (entry.0 == search && *entry.1 == *text).then_some(entry.2);
-        self.hits += u64::from(found.is_some());
-        found
+impl Answers {
+    fn get(&self, search: u32, text: &[u8]) -> Option<bool> {
+        let entry = self.0.get(Memo::place(search, text))?;
+        (entry.0 == search && *entry.1 == *text).then_some(entry.2)
     }
 
     fn put(&mut self, search: u32, text: &[u8], answer: bool) {
-        if text.len() > Self::LONGEST {
+        if text.len() > Memo::LONGEST {
             return;
         }
-        if self.entries.is_empty() {
-            self.entries
-                .resize(Self::PLACES, (u32::MAX, Box::default(), false));
+        if self.0.is_empty() {
+            self.0.resize(Memo::PLACES, (u32::MAX, Vec::new(), false));
         }
-        if let Some(entry) = self.entries.get_mut(Self::place(search, text)) {
-            *entry = (search, text.into(), answer);
+        if let Some(entry) = self.0.get_mut(Memo::place(search, text)) {
+            (entry.0, entry.2) = (search, answer);
+            entry.1.clear();
+            entry.1.extend_from_slice(text);
         }
     }
 }
@@ -171,13 +180,12 @@ impl Env for EventEnv<'_> {
     fn search(&self, search: &DataSearch, text: &[u8]) -> Option<bool> {
         let costly = search.test == expr::SearchTest::Regexp;
         let number = search.id?.0;
-        let known = if costly {
-            self.memo.borrow_mut().get(number, text)
-        } else {
-            None
-        };
-        if known.is_some() {
-            return known;
+        if costly {
+            let mut memo = self.memo.borrow_mut();
+            if let Some(known) = memo.searched.get(number, text) {
+                memo.hits += 1;
+                return Some(known);
+            }
         }
         let answer = match self.ground.searches.test(search, text) {
             Some(answer) => answer,
@@ -186,7 +194,7 @@ impl Env for EventEnv<'_> {
             None => return None,
         };
         if costly {
-            self.memo.borrow_mut().put(number, text, answer);
+            self.memo.borrow_mut().searched.put(number, text, answer);
         }
         Some(answer)
     }
@@ -257,15 +265,16 @@ impl EventEnv<'_> {
         slot: SlotId,
         side: &Expr,
     ) -> Result<bool, EvalError> {
-        // Searches in data files are remembered by themselves, under small numbers.
-        let number = u32::MAX - number;
         let text = self.event.text(slot);
-        let known = self.memo.borrow_mut().get(number, text);
-        if let Some(answer) = known {
-            return Ok(answer);
+        {
+            let mut memo = self.memo.borrow_mut();
+            if let Some(known) = memo.repeated.get(number, text) {
+                memo.hits += 1;
+                return Ok(known);
+            }
         }
         let answer = side.truth(self)?;
-        self.memo.borrow_mut().put(number, text, answer);
+        self.memo.borrow_mut().repeated.put(number, text, answer);
         Ok(answer)
     }
 

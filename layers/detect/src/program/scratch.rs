@@ -48,6 +48,7 @@ pub struct Scratch {
     pub(crate) undated: bool,
     pub(crate) counted: Counted,
     keeper: Keeper,
+    ranks: Vec<u32>,
     /// Which program the rooms and the memo belong to.
     fitted: usize,
     plain: bool,
@@ -71,6 +72,7 @@ impl Scratch {
             undated: false,
             counted: Counted::default(),
             keeper: Keeper::new(),
+            ranks: Vec::new(),
             fitted: 0,
             plain: false,
         }
@@ -189,6 +191,7 @@ impl Scratch {
                 },
                 keeper: &mut self.keeper,
                 text: &mut self.text,
+                ranks: &mut self.ranks,
                 kept: None,
             },
         }
@@ -225,6 +228,8 @@ pub struct Occurring<'s> {
     parts: Parts<'s>,
     keeper: &'s mut Keeper,
     text: &'s mut Vec<u8>,
+    /// Room for putting fields in order.
+    ranks: &'s mut Vec<u32>,
     kept: Option<Kept>,
 }
 
@@ -282,9 +287,16 @@ impl Occurrence for Occurring<'_> {
                 continue;
             }
             // Without names that no rule knows, the order is known beforehand.
-            for slot in slots.sorted(space).iter().filter(|slot| event.has(**slot)) {
-                if let Some((_, name)) = slots.name(*slot) {
-                    put(self.keeper, space, name, event.text(*slot));
+            let ranks = event.touched().iter();
+            self.ranks.clear();
+            self.ranks
+                .extend(ranks.filter_map(|slot| slots.rank(space, *slot)));
+            self.ranks.sort_unstable();
+            let set = self.ranks.iter();
+            let set = set.filter_map(|rank| slots.ranked(space, *rank));
+            for slot in set.filter(|slot| event.has(*slot)) {
+                if let Some((_, name)) = slots.name(slot) {
+                    put(self.keeper, space, name, event.text(slot));
                 }
             }
         }

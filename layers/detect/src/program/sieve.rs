@@ -239,6 +239,17 @@ impl Chosen {
         self.scenarios.get(place).map(|at| *at as usize)
     }
 
+    /// The same, where the one at a place of the list was found last; and its place.
+    pub(crate) fn first_behind(&self, from: usize, last: usize) -> Option<(usize, usize)> {
+        let at = |place: usize| self.scenarios.get(place).map(|at| *at as usize);
+        let next = last + 1;
+        let place = match (at(last), at(next)) {
+            (Some(before), Some(behind)) if before < from && from <= behind => next,
+            _ => self.scenarios.partition_point(|at| (*at as usize) < from),
+        };
+        Some((at(place)?, place))
+    }
+
     /// Whether this one was chosen.
     pub(crate) fn has(&self, number: u32) -> bool {
         self.scenarios.binary_search(&number).is_ok()
@@ -308,7 +319,7 @@ impl Sieve {
         }
         chosen.looked_at = None;
         for texts in &self.texts {
-            texts.look(event, &mut chosen.facts);
+            texts.look(event, &mut chosen.facts, &mut chosen.seen);
         }
         self.pass(event, chosen);
     }

@@ -1,11 +1,22 @@
 //! From what filters need to facts, clauses, and what is left to ask.
 
+use std::collections::HashMap;
+
 use expr::{DataSearch, Inner, Need, Part, SearchTest, SlotId};
 
-use super::texts::{TextFact, TextIs, Texts};
-use super::words::{Word, WordList, Words};
+use super::texts::{Asked, TextFact, TextIs, Texts};
+use super::words::{WordList, Words};
 use super::{Ask, Clause, FactSet, REPEATED, Rest};
 use crate::data::{DataSet, cased, needs};
+use crate::event::slot;
+
+/// Fields of which there are few different texts, for whoever is without words.
+const SETTLED: [SlotId; 4] = [
+    slot::PARSED_PROGRAM,
+    slot::LABEL_TYPE,
+    slot::META_SERVICE,
+    slot::META_LOG_TYPE,
+];
 
 /// How many lines of a data file are looked for by the sieve.
 const LINES: usize = 256;
@@ -13,8 +24,15 @@ const LINES: usize = 256;
 pub(super) const TEXTS: usize = FactSet::MOST / 4;
 /// How many clauses one scenario has at most.
 const CLAUSES: usize = 16;
+/// How many words have facts of their own; longer lists of words are one fact, which any of
+/// them proves.
+const FEW: usize = 4;
+/// How many words there are at most.
+const WORDS: usize = 8_192;
 /// How many clauses the sides of one `or` are joined to at most.
 const JOINS: usize = 12;
+/// Words of which one must stand in a field.
+type Row = (SlotId, Vec<Box<[u8]>>);
 /// Facts of which one must hold.
 pub(super) type Facts = Vec<usize>;
 
@@ -40,12 +58,35 @@ fn shortest(mut clauses: Vec<Facts>) -> Vec<Facts> {
     kept
 }
 
+/// The words of many parts, if each says that one stands in the same field.
+fn row(parts: &[Need]) -> Option<Row> {
+    let mut found = None;
+    let mut words = Vec::new();
+    for part in parts {
+        let Need::Contains(slot, word) = part else {
+            return None;
+        };
+        if found.replace(*slot).is_some_and(|known| known != *slot) {
+            return None;
+        }
+        words.push(word.clone());
+    }
+    found
+        .map(|slot| (slot, words))
+        .filter(|_| parts.len() > FEW)
+}
+
 pub(super) struct Builder<'d> {
     data: &'d DataSet,
     texts: Vec<TextFact>,
     words: Vec<WordList>,
-    /// The number of the next word.
+    /// The next facts about whole fields and about words.
+    next_text: usize,
     next_word: usize,
+    /// Conditions that rest on one field that says the same in line after line.
+    asked: Vec<Asked>,
+    /// The fact of each list of words in a field.
+    lists: HashMap<Row, usize>,
     remembered: u32,
     /// Whether words are left out.
     wordless: bool,
@@ -58,7 +99,10 @@ impl<'d> Builder<'d> {
             data,
             texts: Vec::new(),
             words: Vec::new(),
+            next_text: 0,
             next_word: TEXTS,
+            asked: Vec::new(),
+            lists: HashMap::new(),
             remembered: 0,
             wordless: false,
         }
@@ -74,7 +118,7 @@ impl<'d> Builder<'d> {
 
     /// How many words of a fact set are about whole fields; at least one.
     pub(super) fn whole(&self) -> usize {
-        self.texts.len().div_ceil(64).max(1)
+        self.next_text.div_ceil(64).max(1)
     }
 
     /// What finds the facts in an event.
@@ -91,6 +135,10 @@ impl<'d> Builder<'d> {
         // Behind a side that may fail, nothing spares asking it.
         let mut harmless = true;
         for part in parts {
+            if harmless && let Some(fact) = self.settled(&part) {
+                all.push(vec![fact]);
+                continue;
+            }
             let mut proven = part.exact && harmless;
             if harmless {
                 let clauses = self.clauses(&part.need);
@@ -110,6 +158,21 @@ impl<'d> Builder<'d> {
             }
         }
         (all, rests.into())
+    }
+
+    /// The fact that a side is true, where its answer can be remembered by the text on which
+    /// it rests.
+    fn settled(&mut self, part: &Part) -> Option<usize> {
+        let slot = part.reads.filter(|slot| SETTLED.contains(slot))?;
+        let fits = self.wordless && !part.exact && part.expr.searches().is_empty();
+        let fact = Some(self.next_text).filter(|fact| fits && *fact < TEXTS)?;
+        self.next_text += 1;
+        self.asked.push(Asked {
+            slot,
+            condition: part.expr.clone(),
+            fact,
+        });
+        Some(fact)
     }
 
     /// How a side is asked; what an inner one needs is not among its scenario's conditions.
@@ -132,12 +195,15 @@ impl<'d> Builder<'d> {
 
     /// The facts about whole fields, by field.
     fn by_field(&self) -> Vec<Texts> {
-        let mut slots: Vec<SlotId> = self.texts.iter().map(|known| known.slot).collect();
+        let asked = self.asked.iter().map(|asked| asked.slot);
+        let slots = self.texts.iter().map(|known| known.slot).chain(asked);
+        let mut slots: Vec<SlotId> = slots.collect();
         slots.sort_unstable_by_key(|slot| slot.0);
         slots.dedup();
         let of = |slot: SlotId| {
             let facts = self.texts.iter().filter(|known| known.slot == slot);
-            Texts::new(slot, &facts.collect::<Vec<_>>())
+            let asked = self.asked.iter().filter(|asked| asked.slot == slot);
+            Texts::new(slot, &facts.collect::<Vec<_>>(), asked.cloned().collect())
         };
         slots.into_iter().map(of).collect()
     }
@@ -187,7 +253,10 @@ impl<'d> Builder<'d> {
                 }
                 all
             }
-            Need::Any(parts) => self.any(parts),
+            Need::Any(parts) => match row(parts) {
+                Some((slot, words)) => self.words(slot, &words).into_iter().collect(),
+                None => self.any(parts),
+            },
         }
     }
 
@@ -241,11 +310,12 @@ impl<'d> Builder<'d> {
             .iter()
             .find(|known| known.slot == slot && known.test == test)
             .map(|known| known.fact);
-        let fresh = Some(self.texts.len()).filter(|fact| *fact < TEXTS);
+        let fresh = Some(self.next_text).filter(|fact| *fact < TEXTS);
         let Some(fact) = known.or(fresh) else {
             return Vec::new();
         };
         if known.is_none() {
+            self.next_text += 1;
             self.texts.push(TextFact { slot, test, fact });
         }
         vec![vec![fact]]
@@ -267,31 +337,46 @@ impl<'d> Builder<'d> {
     }
 
     fn word(&mut self, slot: SlotId, word: &[u8]) -> Option<usize> {
+        self.fact_of(slot, vec![word.to_ascii_lowercase().into()])
+    }
+
+    /// The clause that one of these words stands in a field.
+    fn words(&mut self, slot: SlotId, words: &[Box<[u8]>]) -> Option<Facts> {
+        let mut words: Vec<Box<[u8]>> = words
+            .iter()
+            .map(|word| word.to_ascii_lowercase().into())
+            .collect();
+        words.sort_unstable();
+        words.dedup();
+        if words.len() > FEW {
+            return self.fact_of(slot, words).map(|fact| vec![fact]);
+        }
+        let facts = words.iter().map(|word| self.word(slot, word));
+        let mut facts = facts.collect::<Option<Facts>>()?;
+        facts.sort_unstable();
+        facts.dedup();
+        Some(facts)
+    }
+
+    /// The fact that one of these words, in lower case, stands in a field.
+    fn fact_of(&mut self, slot: SlotId, words: Vec<Box<[u8]>>) -> Option<usize> {
         if self.wordless {
             return None;
         }
-        let word = word.to_ascii_lowercase().into_boxed_slice();
-        let (list, field) = self.list(slot)?;
-        let known = list.texts.iter().position(|known| *known == word);
-        let fact = known
-            .and_then(|at| list.words.get(at))
-            .and_then(|known| known.facts.iter().find(|(at, _)| *at == field));
-        if let Some((_, fact)) = fact {
+        let key = (slot, words);
+        if let Some(fact) = self.lists.get(&key) {
             return Some(*fact);
         }
         let fact = Some(self.next_word).filter(|fact| *fact < FactSet::MOST)?;
-        self.next_word += 1;
-        let (list, _) = self.list(slot)?;
-        match known.and_then(|at| list.words.get_mut(at)) {
-            Some(known) => known.facts.push((field, fact)),
-            None => {
-                list.words.push(Word {
-                    length: word.len(),
-                    facts: vec![(field, fact)],
-                });
-                list.texts.push(word);
-            }
+        let (list, field) = self.list(slot)?;
+        if list.words.len() + key.1.len() > WORDS {
+            return None;
         }
+        for word in &key.1 {
+            list.add(word, (field, fact));
+        }
+        self.next_word += 1;
+        self.lists.insert(key, fact);
         Some(fact)
     }
 
@@ -302,18 +387,16 @@ impl<'d> Builder<'d> {
         if file.lines.len() > LINES || key.contains(['.', '[']) {
             return None;
         }
-        let mut facts = Facts::new();
+        let mut words = Vec::new();
         for line in file.lines.iter() {
             let json: serde_json::Value = serde_json::from_slice(line).ok()?;
             let word = json
                 .get(key)?
                 .as_str()
                 .filter(|word| !word.is_empty() && word.is_ascii())?;
-            facts.push(self.word(slot, word.as_bytes())?);
+            words.push(word.as_bytes().into());
         }
-        facts.sort_unstable();
-        facts.dedup();
-        Some(facts)
+        self.words(slot, &words)
     }
 
     /// One fact for each line of a short file; `None` where a line names no word.
@@ -327,7 +410,7 @@ impl<'d> Builder<'d> {
         if file.lines.len() > LINES || wordless {
             return None;
         }
-        let mut facts = Facts::new();
+        let mut all = Vec::new();
         for line in file.lines.iter() {
             let words = match search.test {
                 SearchTest::Regexp => needs(line)?,
@@ -337,11 +420,9 @@ impl<'d> Builder<'d> {
                 if word.is_empty() || !word.is_ascii() {
                     return None;
                 }
-                facts.push(self.word(slot, &word)?);
+                all.push(word);
             }
         }
-        facts.sort_unstable();
-        facts.dedup();
-        Some(facts)
+        self.words(slot, &all)
     }
 }

@@ -1,9 +1,9 @@
 //! Facts about the whole of a field: it is one of these texts, none of these, or begins
 //! with that byte. All that are known of a text are found by one look at it.
 
-use expr::SlotId;
+use expr::{Env, Expr, SlotId, Value};
 
-use super::FactSet;
+use super::{FactSet, Seen};
 use crate::event::Event;
 
 /// A fact about the whole of a field.
@@ -33,6 +33,34 @@ impl TextIs {
     }
 }
 
+/// A condition that rests on the text of one field alone, neither fails nor changes anything,
+/// and looks into no data file.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) slot: SlotId,
+    pub(super) condition: Expr,
+    pub(super) fact: usize,
+}
+
+/// A text as the only one that there is.
+struct Alone<'t>(&'t [u8]);
+
+impl Env for Alone<'_> {
+    fn text(&self, _: SlotId) -> &[u8] {
+        self.0
+    }
+
+    fn value(&self, _: SlotId) -> Value<'_> {
+        Value::from(self.0)
+    }
+}
+
+impl Asked {
+    fn holds(&self, text: &[u8]) -> bool {
+        self.condition.truth(&Alone(text)).unwrap_or(true)
+    }
+}
+
 /// The facts about the whole of one field, by the texts that any of them names.
 #[derive(Debug)]
 pub(super) struct Texts {
@@ -45,6 +73,8 @@ pub(super) struct Texts {
     otherwise: Bits,
     /// What holds of other texts that begin with a byte.
     begins: Vec<(u8, Bits)>,
+    /// What is asked of other texts.
+    asked: Vec<Asked>,
 }
 
 /// Words of the fact set and bits in them.
@@ -70,7 +100,7 @@ impl Packed {
 }
 
 impl Texts {
-    pub(super) fn new(slot: SlotId, facts: &[&TextFact]) -> Self {
+    pub(super) fn new(slot: SlotId, facts: &[&TextFact], asked: Vec<Asked>) -> Self {
         let named = facts.iter().flat_map(|known| match &known.test {
             TextIs::OneOf(texts) | TextIs::NoneOf(texts) => texts.as_slice(),
             TextIs::Begins(_) => &[],
@@ -82,27 +112,33 @@ impl Texts {
             let held = facts.iter().filter(|known| holds(&known.test));
             bits(held.map(|known| known.fact))
         };
+        let of = |text: &[u8]| {
+            let held = facts.iter().filter(|known| known.test.holds(text));
+            let held = held.map(|known| known.fact);
+            let asked = asked.iter().filter(|asked| asked.holds(text));
+            bits(held.chain(asked.map(|asked| asked.fact)))
+        };
         let begins = facts.iter().filter_map(|known| match known.test {
             TextIs::Begins(byte) => Some((byte, bits(core::iter::once(known.fact)))),
             _ => None,
         });
-        let known = texts.into_iter().map(|text| {
-            let held = that(&|test| test.holds(text));
-            (Packed::new(text), text.clone(), held)
-        });
+        let known = texts
+            .into_iter()
+            .map(|text| (Packed::new(text), text.clone(), of(text)));
         let mut known: Vec<(Packed, Box<[u8]>, Bits)> = known.collect();
         known.sort_by_key(|(packed, ..)| *packed);
         Self {
             slot,
             known,
-            empty: that(&|test| test.holds(b"")),
+            empty: of(b""),
             otherwise: that(&|test| matches!(test, TextIs::NoneOf(_))),
             begins: begins.collect(),
+            asked,
         }
     }
 
     /// Sets the facts that hold of an event's field.
-    pub(super) fn look(&self, event: &Event, facts: &mut FactSet) {
+    pub(super) fn look(&self, event: &Event, facts: &mut FactSet, seen: &mut Seen) {
         let text = event.text(self.slot);
         if text.is_empty() {
             return facts.set_all(&self.empty);
@@ -120,6 +156,20 @@ impl Texts {
             if text.first() == Some(byte) {
                 facts.set_all(held);
             }
+        }
+        if self.asked.is_empty() {
+            return;
+        }
+        let asked = self.asked.iter().filter(|asked| asked.holds(text));
+        let asked = asked.map(|asked| asked.fact);
+        match seen.place(self.slot, text) {
+            Some((seen, known)) => {
+                if !known {
+                    seen.facts.extend(asked);
+                }
+                seen.facts.iter().for_each(|fact| facts.set(*fact));
+            }
+            None => asked.for_each(|fact| facts.set(fact)),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! all rules in one pass, and one pass serves fields that are parts of another.
 
 use core::ops::Range;
+use std::collections::HashMap;
 
 use aho_corasick::automaton::Automaton;
 use aho_corasick::dfa::DFA;
@@ -38,9 +39,9 @@ pub(super) struct Words {
 /// A word of an automaton.
 #[derive(Debug)]
 pub(super) struct Word {
-    pub(super) length: usize,
+    length: usize,
     /// In which of the fields it proves which fact.
-    pub(super) facts: Vec<(usize, usize)>,
+    facts: Vec<(usize, usize)>,
 }
 
 impl Words {
@@ -144,8 +145,10 @@ impl Words {
 /// The words of one automaton while it is built.
 pub(super) struct WordList {
     pub(super) slots: Vec<SlotId>,
-    pub(super) texts: Vec<Box<[u8]>>,
+    texts: Vec<Box<[u8]>>,
     pub(super) words: Vec<Word>,
+    /// Where each word stands.
+    places: HashMap<Box<[u8]>, usize>,
 }
 
 impl WordList {
@@ -160,7 +163,24 @@ impl WordList {
             slots,
             texts: Vec::new(),
             words: Vec::new(),
+            places: HashMap::new(),
         }
+    }
+
+    /// Adds what a word proves in a field.
+    pub(super) fn add(&mut self, word: &[u8], fact: (usize, usize)) {
+        let places = &self.places;
+        let known = places.get(word).and_then(|at| self.words.get_mut(*at));
+        if let Some(known) = known {
+            known.facts.push(fact);
+            return;
+        }
+        self.places.insert(word.into(), self.words.len());
+        self.texts.push(word.into());
+        self.words.push(Word {
+            length: word.len(),
+            facts: vec![fact],
+        });
     }
 
     pub(super) fn build(self) -> Words {
