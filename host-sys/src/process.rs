@@ -112,19 +112,38 @@ pub fn die_with_parent() -> Result<(), Error> {
         .map_err(|errno| Error::call("tie the process to its parent", errno))
 }
 
-/// Bounds how many separate heaps the allocator keeps for threads, 1 to 64: each keeps what
-/// reloads leave free in it, and by itself the allocator makes up to eight a core. With
-/// another C library than glibc it does nothing. Call it before there are threads.
+/// Bounds what the allocator keeps for itself. With another C library than glibc it does
+/// nothing. Call it before there are threads.
+///
+/// - How many separate heaps it keeps for threads, 1 to 64: each keeps what reloads leave free
+///   in it, and by itself the allocator makes up to eight a core.
+/// - From which size on memory is the kernel's again as soon as it is free: 128 KiB. By itself
+///   the allocator learns from the first large block that is freed to take them from its heaps,
+///   where small blocks that live on settle between them, and keep whole pages from being given
+///   back.
 #[cfg_attr(
     target_env = "gnu",
     expect(unsafe_code, reason = "mallopt(3) has no safe wrapper")
 )]
 pub fn bound_heaps(most: usize) {
+    /// Larger than every buffer of a request's way, for which a system call would be much.
+    #[cfg(target_env = "gnu")]
+    const LARGE: core::ffi::c_int = 128 << 10;
+    /// A heap's end is given back from here on; by itself it would be from twice what was
+    /// learnt. What is less is given back by [`release_memory`], not by whoever frees.
+    #[cfg(target_env = "gnu")]
+    const END: core::ffi::c_int = 4 << 20;
     let most = i32::try_from(most.clamp(1, 64)).unwrap_or(1);
     #[cfg(target_env = "gnu")]
-    // SAFETY: mallopt(3) with this parameter stores a number; other threads, were there
-    // any, read it under the allocator's own lock.
-    let _taken = unsafe { libc::mallopt(libc::M_ARENA_MAX, most) };
+    for (what, value) in [
+        (libc::M_ARENA_MAX, most),
+        (libc::M_MMAP_THRESHOLD, LARGE),
+        (libc::M_TRIM_THRESHOLD, END),
+    ] {
+        // SAFETY: mallopt(3) with these parameters stores a number; other threads, were there
+        // any, read it under the allocator's own lock.
+        let _taken = unsafe { libc::mallopt(what, value) };
+    }
     #[cfg(not(target_env = "gnu"))]
     let _unused = most;
 }

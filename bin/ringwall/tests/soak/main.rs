@@ -174,7 +174,9 @@ fn live(ground: &mut Ground, length: Duration) -> Vec<Sample> {
         if second % 40 == 25 {
             ground.restart_site(start);
         }
-        if second % every == 0 {
+        // Just before the next reload: while rules are read, what that takes for a moment is
+        // held as well, and half of the reloads, those by signal, are not waited for.
+        if second % every == every - 1 {
             samples.push(Sample::of(ground, start.elapsed()));
         }
     }

@@ -60,6 +60,13 @@ fn text(measured: &Measured, bounds: &str) -> String {
             "- Memory of the {who}: {warm} KiB warm, {end} KiB at the end."
         );
     }
+    if let Some(at) = measured.full().and_then(|at| measured.samples.get(at)) {
+        let _written = writeln!(
+            text,
+            "- Warm since second {}: the lists of the latest alerts and refusals are full.",
+            at.at.as_secs()
+        );
+    }
     let _written = write!(
         text,
         "- The site was away {} times, {:.1} s in all.\n\

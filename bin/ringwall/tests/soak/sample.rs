@@ -19,6 +19,9 @@ pub struct Sample {
     pub open: u64,
     /// Tasks of all runtimes.
     pub tasks: u64,
+    /// Alerts and refusals so far.
+    pub alerts: u64,
+    pub refusals: u64,
     /// The same of the helper, which kept root.
     pub helper_memory: i64,
     pub helper_descriptors: usize,
@@ -35,6 +38,11 @@ impl Sample {
             descriptors: descriptors(own),
             open: metrics.of_name("edge_connections_open"),
             tasks: metrics.of_name("edge_tasks") + metrics.of_name("control_tasks"),
+            alerts: metrics.of_name("detect_alerts_total"),
+            refusals: ["book", "limit", "rule", "codec", "route"]
+                .iter()
+                .map(|by| metrics.of_name(&format!("edge_refused_total{{by=\"{by}\"}}")))
+                .sum(),
             helper_memory: number(helper, "VmRSS:"),
             helper_descriptors: descriptors(helper),
         }
@@ -64,7 +72,7 @@ pub struct Metrics(BTreeMap<String, u64>);
 impl Metrics {
     pub fn of(ground: &Ground) -> Self {
         let output = inside(&ground.edge(), "curl")
-            .args(["-s", "-m", "10", &format!("http://{METRICS}/metrics")])
+            .args(["-s", "-m", "60", &format!("http://{METRICS}/metrics")])
             .output()
             .expect("curl runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
