@@ -115,8 +115,8 @@ pub fn die_with_parent() -> Result<(), Error> {
 /// Bounds what the allocator keeps for itself. With another C library than glibc it does
 /// nothing. Call it before there are threads.
 ///
-/// - How many separate heaps it keeps for threads, 1 to 64: each keeps what reloads leave free
-///   in it, and by itself the allocator makes up to eight a core.
+/// - How many separate heaps it keeps for threads, 1 to 64; by itself up to eight a core. With
+///   fewer than there are threads, some share one.
 /// - From which size on memory is the kernel's again as soon as it is free: 128 KiB. By itself
 ///   the allocator learns from the first large block that is freed to take them from its heaps,
 ///   where small blocks that live on settle between them, and keep whole pages from being given

@@ -25,6 +25,10 @@ use crate::{Error, configuration, metrics};
 /// How often files on disk are looked at for changes.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// Threads beside the edge's: control, worker, store, both logs, and some of the pool that may
+/// wait for the disk.
+const THREADS: usize = 9;
+
 /// The task without which the instance cannot be steered.
 const CONTROL: &str = "control socket";
 /// How long callers of the control socket may take when the end has come.
@@ -43,9 +47,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     })
     .map_err(|error| Error::Operator(error.to_string()))?;
     let (config, _) = configuration::load(arguments)?;
-    // One for each core and one for all that is rare: rules are compiled there, again and
-    // again, and what they leave free is used by the next.
-    host::bound_heaps(super::build::cores() + 1);
+    // One for each thread: what compiles rules leaves its heap empty but for them, and would
+    // leave one full of holes where the edge and the book keep what lives on.
+    host::bound_heaps(super::build::cores() + THREADS);
     let start = confine(&config, arguments, started)?;
     // After that, since it starts a thread; dropped last, with the last lines.
     let _last_words = log_to_stderr(&config)?;
