@@ -34,6 +34,8 @@ pub use who::Spared;
 
 /// How many decisions one sweep ends at most.
 const SWEEP: usize = 10_000;
+/// How many of them at once.
+const STROKE: usize = 500;
 
 /// Closes the open connections of a source.
 pub type Closer = Box<dyn Fn(Cidr) + Send + Sync>;
@@ -136,8 +138,8 @@ impl Bookkeeper {
     /// One that a rule exempts is remembered and nothing else.
     pub fn alert(&self, alert: Alert, volume: Volume) {
         let time = now();
-        let ticket = self.store.record_alert(&alert, time);
         if let Some(why) = &alert.exempt {
+            let ticket = self.store.record_alert(&alert, time);
             self.exempt.fetch_add(1, Ordering::Relaxed);
             tracing::info!(scenario = %alert.scenario, source = %alert.source.value, %why, alert = ticket, "alert exempt");
             self.recent.raised(alert);
@@ -149,6 +151,8 @@ impl Bookkeeper {
         let decisions = made.entries.iter().filter_map(decision_of);
         self.recent.expect(alert.stop_at, decisions);
         self.enforce(desk, &made.entries, &made.applied);
+        // Written down once it holds: other cores do not wait for that.
+        let ticket = self.store.record_alert(&alert, time);
         tracing::info!(
             scenario = %alert.scenario,
             source = %alert.source.value,
@@ -192,10 +196,15 @@ impl Bookkeeper {
         if let Some(late) = self.store.recovered_late() {
             self.take_in(&late, time);
         }
-        let mut desk = self.lock();
-        desk.book.sweep(time, SWEEP);
-        desk.neighbours.forget(time);
-        drop(desk);
+        // A little at a time, since deciding waits for the desk.
+        for _ in 0..SWEEP / STROKE {
+            let ended = self.lock().book.sweep(time, STROKE).ended.len();
+            if ended < STROKE {
+                break;
+            }
+        }
+        self.lock().neighbours.forget(time);
+        self.published.forget(time);
         if self.published.load().wants_merge() {
             self.published.merge(time);
         }

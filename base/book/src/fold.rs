@@ -27,7 +27,7 @@ pub use query::Filter;
 /// How much a book holds at most.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bounds {
-    /// Decisions; about 200 bytes each, the published view counted.
+    /// Decisions; about 120 bytes each, the published view counted.
     pub decisions: usize,
     /// Allowlist items.
     pub allow_items: usize,

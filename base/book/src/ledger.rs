@@ -125,7 +125,7 @@ impl Ledger {
             .filter(|slot| self.record(*slot).is(State::Held))
     }
 
-    /// How much room a view of it takes.
+    /// How much room a view of its ranges takes, those of single sources left out.
     pub(crate) fn room(&self) -> Room {
         self.lengths.room()
     }
@@ -372,7 +372,8 @@ impl Lengths {
     fn room(&self) -> Room {
         let mut room = Room::default();
         for (is_v4, counts) in [(true, &self.v4[..]), (false, &self.v6[..])] {
-            for (prefix, count) in (0..).zip(counts) {
+            let single = if is_v4 { 32 } else { 64 };
+            for (prefix, count) in (0..).zip(counts).filter(|(prefix, _)| *prefix != single) {
                 room.add(is_v4, prefix, *count as usize);
             }
         }

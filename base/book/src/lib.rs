@@ -12,7 +12,7 @@
 //!    Decision ── author.entry(uuid, now, Op::Add(decision)) ──► Entry ──► the store's log
 //!       Entry ── book.apply(&entry) ──► Applied { changes, … }
 //!          changes ── published.publish(&changes) ──► the next request sees them
-//!             now and then, on a worker: published.merge(now)
+//!             now and then, on a worker: published.merge(now), published.forget(now)
 //! ```
 //!
 //! | module | what is in it |
@@ -42,11 +42,13 @@ mod interned;
 mod ledger;
 mod order;
 mod past;
+mod points;
 mod ranges;
 mod record;
 mod resolved;
 mod segments;
 mod tombs;
+mod wide;
 
 pub use admit::{AdmitPolicy, Budget, Budgets, Proposed, Refused, admit};
 pub use allow::{AllowItem, AllowSubject, Preset, Protected, Role};

@@ -8,6 +8,16 @@
 /// The most slots of one leaf. An insertion moves half a leaf at most: a kilobyte.
 const LEAF: usize = 512;
 
+/// By how much a full leaf's room grows: by itself it would double.
+const STEP: usize = 64;
+
+fn put(leaf: &mut Vec<u32>, at: usize, slot: u32) {
+    if leaf.len() == leaf.capacity() {
+        leaf.reserve_exact(STEP);
+    }
+    leaf.insert(at, slot);
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Order {
     leaves: Vec<Vec<u32>>,
@@ -40,16 +50,17 @@ impl Order {
         match found {
             Some(leaf) if leaf.len() < LEAF => {
                 let at = if past_the_end { leaf.len() } else { at };
-                leaf.insert(at, slot);
+                put(leaf, at, slot);
             }
             // What always comes last, as ends do, leaves full leaves behind.
             Some(_) | None if past_the_end => self.leaves.push(vec![slot]),
             Some(leaf) => {
                 let mut upper = leaf.split_off(LEAF / 2);
+                leaf.shrink_to(LEAF / 2 + STEP);
                 if at <= LEAF / 2 {
-                    leaf.insert(at, slot);
+                    put(leaf, at, slot);
                 } else {
-                    upper.insert(at - LEAF / 2, slot);
+                    put(&mut upper, at - LEAF / 2, slot);
                 }
                 self.leaves.insert(at_leaf + 1, upper);
             }

@@ -24,6 +24,8 @@ struct Writing {
     generation: u64,
     /// What was published since a running merge took its copy; `None` when none runs.
     since: Option<Vec<Change>>,
+    /// The piece of the view that is looked through next for what has ended.
+    piece: usize,
 }
 
 impl Published {
@@ -54,9 +56,9 @@ impl Published {
         }
     }
 
-    /// Folds everything into the base and forgets what ended. Takes milliseconds: run it on a
-    /// worker when [`View::wants_merge`] says so, one at a time (a second call while one runs
-    /// returns at once).
+    /// Merges what stands on ranges into one map. Takes milliseconds for many of them: run it
+    /// on a worker when [`View::wants_merge`] says so, one at a time (a second call while one
+    /// runs returns at once).
     pub fn merge(&self, now: Timestamp) {
         let (generation, before) = {
             let mut writing = self.lock();
@@ -66,18 +68,26 @@ impl Published {
             writing.since = Some(Vec::new());
             (writing.generation, self.view.load_full())
         };
-        let merged = before.merged(Some(now));
+        let merged = before.wide().merged(Some(now));
         let mut writing = self.lock();
         if writing.generation != generation {
             return;
         }
         let meanwhile = writing.since.take().unwrap_or_default();
-        let merged = if meanwhile.is_empty() {
-            merged
-        } else {
-            merged.with(&meanwhile)
-        };
-        self.view.store(Arc::new(merged));
+        let view = self.view.load().with_wide(&merged, &meanwhile);
+        self.view.store(Arc::new(view));
+    }
+
+    /// Forgets what has ended in one piece of the view, of some thousand sources; the next call
+    /// looks at the next piece. For a worker, now and then: it costs a hundred microseconds.
+    pub fn forget(&self, now: Timestamp) {
+        let mut writing = self.lock();
+        let mut view = View::clone(&self.view.load());
+        let piece = writing.piece % view.pieces().max(1);
+        writing.piece = piece + 1;
+        if view.forget(piece, now) {
+            self.view.store(Arc::new(view));
+        }
     }
 
     /// Replaces the view whole: after a start from the log, or a reload.

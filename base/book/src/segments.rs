@@ -3,9 +3,10 @@
 //!
 //! Sorted arrays instead of a hash map: no key that a client chooses can make a lookup slow,
 //! and an address that no range covers, the ordinary case, costs one search and nothing else.
-//! They are packed without padding and filled to their end: a single IPv4 address takes 50
-//! bytes of them in a large map. Its stretch is alone among stretches to have no end: what
-//! follows it belongs to whatever is around it.
+//! They are packed without padding and filled to their end: a range takes some 55 bytes of them
+//! in a large map. A single address's stretch is alone among stretches to have no end: what
+//! follows it belongs to whatever is around it. (Most single sources never come here:
+//! [`crate::points`] has them.)
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::HashSet;

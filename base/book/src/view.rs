@@ -1,27 +1,22 @@
 //! What the gate reads for every request: address in, standing out.
 //!
-//! A view is three frozen prefix maps of rising size: a tail that every publication rebuilds
-//! (at most 32 marks), a middle that takes the tail's marks when it is full, and a base
-//! that only [`View::merged`] builds, on a worker, since 100,000 marks take milliseconds.
-//! Removals are a small set of tombstones that holds at once and ends with the next merge.
+//! Decisions about single sources, IPv4 addresses and IPv6 /64s, lie in maps in which a change
+//! costs the same however many there are ([`crate::points`]); those about other ranges in
+//! frozen maps that are merged now and then ([`crate::wide`]).
 //!
 //! Marks keep their end: an expired one is passed over at lookup, and what it outranked while
 //! it lasted is found again, so no rebuild is ever due on time. A lookup never allocates,
 //! locks or hashes what a client chose (the maps are sorted arrays), except that, while
-//! removals await a merge, the few identifiers that were *found* are looked up among them.
+//! removals of ranges await a merge, the few identifiers that were *found* are looked up among
+//! them.
 
-use core::net::IpAddr;
-use std::sync::Arc;
+use core::net::{IpAddr, Ipv6Addr};
 
 use vocab::{Cidr, DecisionId, Kind, Timestamp};
 
-use crate::segments::{Gone, Mark, Room, Segments};
-
-/// The most marks in the part of a view that every publication rebuilds.
-const TAIL: usize = 32;
-
-/// How many marks and removals outside the base make a merge worth its while.
-const MERGE_FROM: usize = 1_024;
+use crate::points::Points;
+use crate::segments::{Mark, Room};
+use crate::wide::{Turn, Wide};
 
 /// What a decision does, in the order of strength; [`Kind`] without its text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -104,55 +99,91 @@ pub enum Change {
     },
 }
 
-/// Every address's standing, frozen; a change makes a new view that shares the large parts.
+/// Every address's standing, frozen; a change makes a new view that shares what it did not
+/// touch.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    base: Arc<Segments>,
-    middle: Arc<Segments>,
-    tail: Arc<Segments>,
-    gone: Arc<Gone>,
+    v4: Points<u32>,
+    /// By the upper half of the address.
+    v6: Points<u64>,
+    wide: Wide,
+}
+
+/// Where a range's marks lie.
+#[derive(Clone, Copy)]
+enum Where {
+    V4(u32),
+    V6(u64),
+    Wide,
+}
+
+impl Where {
+    fn of(range: Cidr) -> Self {
+        match (range.address(), range.prefix()) {
+            (IpAddr::V4(v4), 32) => Self::V4(v4.to_bits()),
+            (IpAddr::V6(v6), 64) => Self::V6(upper(v6)),
+            _ => Self::Wide,
+        }
+    }
+}
+
+fn upper(address: Ipv6Addr) -> u64 {
+    (address.to_bits() >> 64) as u64
 }
 
 impl View {
-    /// A view of these changes alone, all in the base. Takes milliseconds for many: run it
-    /// off the decision's way.
+    /// A view of these changes alone. Takes milliseconds for many: run it off the decision's
+    /// way.
     #[must_use]
     pub fn of(changes: &[Change]) -> Self {
-        let (mut marks, mut gone) = (Vec::with_capacity(changes.len()), Arc::default());
-        take_in(changes, &mut marks, &mut gone);
-        marks.retain(|(range, mark)| !gone.contains(&(*range, mark.id)));
-        Self {
-            base: Arc::new(Segments::of(marks)),
-            ..Self::default()
-        }
+        let mut view = Self::default();
+        let wide = view.take_in(changes);
+        view.wide = Wide::of(&wide);
+        view
     }
 
     /// A view of these bars, which come as their ranges are ordered, and of allowances in any
-    /// order.
-    pub(crate) fn of_sorted(
+    /// order. The bars are asked for once for each kind of range.
+    pub(crate) fn of_sorted<B: Iterator<Item = Change>>(
         room: Room,
-        bars: impl Iterator<Item = Change>,
+        bars: impl Fn() -> B,
         allowances: &[Change],
     ) -> Self {
-        let allowed = Self::of(allowances).base;
-        let bars = bars.filter_map(mark_of);
-        let all = in_order([Box::new(bars) as Marks<'_>, Box::new(allowed.iter())]);
-        Self {
-            base: Arc::new(Segments::build(room.and(&allowed), all)),
-            ..Self::default()
-        }
+        let marks = || {
+            bars().filter_map(|bar| match turn(bar) {
+                Turn::Mark(range, mark) => Some((range, mark)),
+                Turn::Lift(..) => None,
+            })
+        };
+        let v4 = marks().filter_map(|(range, mark)| match Where::of(range) {
+            Where::V4(key) => Some((key, mark)),
+            Where::V6(_) | Where::Wide => None,
+        });
+        let v6 = marks().filter_map(|(range, mark)| match Where::of(range) {
+            Where::V6(key) => Some((key, mark)),
+            Where::V4(_) | Where::Wide => None,
+        });
+        let mut view = Self {
+            v4: Points::of_sorted(v4),
+            v6: Points::of_sorted(v6),
+            wide: Wide::default(),
+        };
+        let more = view.take_in(allowances);
+        let wide = marks().filter(|(range, _)| matches!(Where::of(*range), Where::Wide));
+        view.wide = Wide::of_sorted(room, wide, &more);
+        view
     }
 
     /// The standing of `address` at `now`.
     #[must_use]
     pub fn standing(&self, address: IpAddr, now: Timestamp) -> Standing {
         let address = address.to_canonical();
-        let gone = (!self.gone.is_empty()).then_some(&*self.gone);
-        let best = [&self.base, &self.middle, &self.tail]
-            .into_iter()
-            .filter_map(|part| part.best(address, now, gone))
-            .max_by_key(Mark::rank);
-        match best {
+        let own = match address {
+            IpAddr::V4(v4) => self.v4.best(v4.to_bits(), now),
+            IpAddr::V6(v6) => self.v6.best(upper(v6), now),
+        };
+        let around = self.wide.best(address, now);
+        match own.into_iter().chain(around).max_by_key(Mark::rank) {
             None => Standing::Stranger,
             Some(Mark { force: None, .. }) => Standing::Allowed,
             Some(Mark {
@@ -167,57 +198,93 @@ impl View {
         }
     }
 
-    /// This view with changes made to it, in their order. Costs microseconds for a few changes;
-    /// the base is shared, not copied.
+    /// This view with changes made to it, in their order. Costs microseconds for a few changes:
+    /// what they do not touch is shared, not copied.
     #[must_use]
     pub fn with(&self, changes: &[Change]) -> Self {
-        let mut tail: Vec<_> = self.tail.iter().collect();
-        let mut gone = Arc::clone(&self.gone);
-        take_in(changes, &mut tail, &mut gone);
-        let mut view = Self {
-            gone,
-            ..self.clone()
-        };
-        if tail.len() > TAIL {
-            tail.extend(self.middle.iter());
-            view.middle = Arc::new(Segments::of(core::mem::take(&mut tail)));
-        }
-        view.tail = Arc::new(Segments::of(tail));
+        let mut view = self.clone();
+        let wide = view.take_in(changes);
+        view.wide = view.wide.with(&wide);
         view
     }
 
-    /// The same standings with everything in the base; marks that ended before `now`, when one
-    /// is given, are left out. For a worker: takes milliseconds for 100,000 marks.
+    /// Makes the changes to single sources; returns those to other ranges.
+    fn take_in(&mut self, changes: &[Change]) -> Vec<Turn> {
+        let mut wide = Vec::new();
+        for turn in changes.iter().map(|change| turn(*change)) {
+            match (Where::of(turn.range()), turn) {
+                (Where::V4(key), Turn::Mark(_, mark)) => self.v4.put(key, mark),
+                (Where::V4(key), Turn::Lift(_, id)) => self.v4.take(key, id),
+                (Where::V6(key), Turn::Mark(_, mark)) => self.v6.put(key, mark),
+                (Where::V6(key), Turn::Lift(_, id)) => self.v6.take(key, id),
+                (Where::Wide, turn) => wide.push(turn),
+            }
+        }
+        wide
+    }
+
+    /// The same standings with all ranges in one map; marks that ended before `now`, when one is
+    /// given, are left out. For a worker: takes milliseconds for 100,000 ranges.
     #[must_use]
     pub fn merged(&self, now: Option<Timestamp>) -> Self {
-        let parts = [&*self.base, &*self.middle, &*self.tail];
-        let room = parts.into_iter().fold(Room::default(), Room::and);
-        let all = in_order(parts.map(|part| Box::new(part.iter()) as Marks<'_>));
-        let lasting = all.filter(|(range, mark)| {
-            now.is_none_or(|now| { mark.until } > now) && !self.gone.contains(&(*range, mark.id))
-        });
-        Self {
-            base: Arc::new(Segments::build(room, lasting)),
-            ..Self::default()
+        let mut view = Self {
+            wide: self.wide.merged(now),
+            ..self.clone()
+        };
+        if let Some(now) = now {
+            // Backwards: pieces that have become small join those behind them.
+            for piece in (0..view.pieces()).rev() {
+                view.forget(piece, now);
+            }
+        }
+        view
+    }
+
+    /// How many pieces [`View::forget`] looks at, one at a time.
+    pub(crate) fn pieces(&self) -> usize {
+        self.v4.groups() + self.v6.groups()
+    }
+
+    /// Leaves out what ended before `now` in one piece; says whether there was anything.
+    pub(crate) fn forget(&mut self, piece: usize, now: Timestamp) -> bool {
+        match piece.checked_sub(self.v4.groups()) {
+            None => self.v4.forget(piece, now),
+            Some(piece) => self.v6.forget(piece, now),
         }
     }
 
-    /// Whether a merge is worth its while: much stands outside the base.
+    /// What stands on other ranges than single sources.
+    pub(crate) fn wide(&self) -> &Wide {
+        &self.wide
+    }
+
+    /// This view with `wide` for its ranges, and with the changes made to those.
+    pub(crate) fn with_wide(&self, wide: &Wide, changes: &[Change]) -> Self {
+        let turns = changes.iter().map(|change| turn(*change));
+        let wide_only = turns.filter(|turn| matches!(Where::of(turn.range()), Where::Wide));
+        let turns: Vec<Turn> = wide_only.collect();
+        Self {
+            wide: wide.with(&turns),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a merge is worth its while: much about ranges stands outside their large map.
     #[must_use]
     pub fn wants_merge(&self) -> bool {
-        self.overlay() >= MERGE_FROM
+        self.wide.wants_merge()
     }
 
-    /// How many marks and removals stand outside the base.
+    /// How many marks on ranges, and removals of such, await a merge.
     #[must_use]
     pub fn overlay(&self) -> usize {
-        self.middle.len() + self.tail.len() + self.gone.len()
+        self.wide.overlay()
     }
 
-    /// How many marks it holds, those that ended or were lifted since the last merge included.
+    /// How many marks it holds, those included that ended and were not cleared away yet.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.base.len() + self.middle.len() + self.tail.len()
+        self.v4.len() + self.v6.len() + self.wide.len()
     }
 
     /// Whether it holds no mark at all.
@@ -227,47 +294,16 @@ impl View {
     }
 }
 
-type Marks<'a> = Box<dyn Iterator<Item = (Cidr, Mark)> + 'a>;
-
-/// What several sorted sources say, sorted by range.
-fn in_order<'a, const N: usize>(sources: [Marks<'a>; N]) -> impl Iterator<Item = (Cidr, Mark)> {
-    let mut sources = sources.map(Iterator::peekable);
-    core::iter::from_fn(move || {
-        let heads = sources.iter_mut().filter_map(|source| {
-            let (range, _) = *source.peek()?;
-            Some((range, source))
-        });
-        heads.min_by_key(|(range, _)| *range)?.1.next()
-    })
-}
-
-/// The mark that a change makes, if it makes one.
-fn mark_of(change: Change) -> Option<(Cidr, Mark)> {
-    let (range, id, until, force) = match change {
+fn turn(change: Change) -> Turn {
+    let mark = |range, id, until, force| Turn::Mark(range, Mark { id, until, force });
+    match change {
         Change::Bar {
             range,
             id,
             force,
             until,
-        } => (range, id, until, Some(force)),
-        Change::Allow { range, id, until } => (range, id, until, None),
-        Change::Lift { .. } => return None,
-    };
-    Some((range, Mark { id, until, force }))
-}
-
-fn take_in(changes: &[Change], marks: &mut Vec<(Cidr, Mark)>, gone: &mut Arc<Gone>) {
-    for change in changes {
-        if let Change::Lift { range, id } = *change {
-            Arc::make_mut(gone).insert((range, id));
-        }
-        let Some((range, mark)) = mark_of(*change) else {
-            continue;
-        };
-        marks.push((range, mark));
-        // a name may come back to a range it was lifted from (a host name's address does)
-        if gone.contains(&(range, mark.id)) {
-            Arc::make_mut(gone).remove(&(range, mark.id));
-        }
+        } => mark(range, id, until, Some(force)),
+        Change::Allow { range, id, until } => mark(range, id, until, None),
+        Change::Lift { range, id } => Turn::Lift(range, id),
     }
 }

@@ -198,8 +198,11 @@ impl Book {
     #[must_use]
     pub fn view(&self, now: Timestamp) -> View {
         let allowances: Vec<Change> = self.allowances(now).collect();
-        let held = self.ledger.by_range().map(|slot| self.held(slot));
-        let bars = held.filter(|held| held.is_active(now));
-        View::of_sorted(self.ledger.room(), bars.filter_map(Held::bar), &allowances)
+        let held = || self.ledger.by_range().map(|slot| self.held(slot));
+        let bars = || {
+            let active = held().filter(|held| held.is_active(now));
+            active.filter_map(Held::bar)
+        };
+        View::of_sorted(self.ledger.room(), bars, &allowances)
     }
 }

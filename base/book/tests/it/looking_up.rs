@@ -300,7 +300,7 @@ fn a_replaced_view_is_not_brought_back_by_a_merge() {
 fn an_overlay_asks_for_a_merge_and_is_empty_after_it() {
     let mut view = View::default();
     for id in 1..=1_100_u32 {
-        let range = Cidr::host(IpAddr::V4(Ipv4Addr::from_bits(id)));
+        let range = Cidr::new(IpAddr::V4(Ipv4Addr::from_bits(id << 8)), 24).unwrap();
         let until = at(i64::from(id % 2) * 10);
         view = view.with(&[Change::Bar {
             range,
@@ -317,4 +317,42 @@ fn an_overlay_asks_for_a_merge_and_is_empty_after_it() {
         (0, 550),
         "what ended is left out"
     );
+}
+
+#[test]
+fn single_sources_need_no_merge_and_those_that_ended_are_forgotten_piece_by_piece() {
+    let published = Published::default();
+    let source = |id: u32| {
+        let four = IpAddr::V4(Ipv4Addr::from_bits(id.wrapping_mul(0x9e37_79b9)));
+        let six = IpAddr::V6(Ipv6Addr::from_bits(u128::from(id) << 64));
+        let range = if id % 3 == 0 {
+            Cidr::new(six, 64)
+        } else {
+            Cidr::new(four, 32)
+        };
+        range.unwrap()
+    };
+    let ban = |id: u32| Change::Bar {
+        range: source(id),
+        id: id.into(),
+        force: Force::Ban,
+        until: at(i64::from(id % 2) * 10 + 1),
+    };
+    (1..=20_000).for_each(|id| published.publish(&[ban(id)]));
+    assert_eq!(
+        (published.load().overlay(), published.load().len()),
+        (0, 20_000)
+    );
+    let mut before = 20_000;
+    for _ in 0..10 {
+        published.forget(at(5));
+        let after = published.load().len();
+        assert!(before - after <= 16_384, "a piece at a time");
+        before = after;
+    }
+    assert_eq!(before, 10_000);
+    for id in 1..=20_000 {
+        let standing = published.load().standing(source(id).address(), at(5));
+        assert_eq!(standing != Standing::Stranger, id % 2 == 1, "{id}");
+    }
 }
