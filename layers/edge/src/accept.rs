@@ -16,7 +16,7 @@ use vocab::{ClientAddr, PeerAddr, RefusedBy};
 
 use crate::batch::teller;
 use crate::connection::{Arrival, serve};
-use crate::local::{Core, Order, Orders, Refused, now};
+use crate::local::{Core, Order, Refused, now};
 use crate::registry::TICK;
 use crate::route::Plan;
 
@@ -31,7 +31,8 @@ pub(crate) struct Door {
 
 /// Runs a core until it is told to end, or has drained. Returns how many
 /// connections had to be aborted.
-pub(crate) async fn run(core: Rc<Core>, mut doors: Vec<Door>, orders: Arc<Orders>) -> usize {
+pub(crate) async fn run(core: Rc<Core>, mut doors: Vec<Door>) -> usize {
+    let orders = Arc::clone(&core.orders);
     let mut tasks: JoinSet<()> = JoinSet::new();
     let _teller = Teller(tokio::task::spawn_local(teller(Rc::clone(&core))));
     let mut ticker = tokio::time::interval(TICK);

@@ -410,8 +410,14 @@ impl Seat {
                     introduced,
                 });
             }
-            let core = Core::new(self.number, self.shared, self.counters, self.log);
-            Ok(crate::accept::run(core, doors, self.orders).await)
+            let core = Core::new(
+                self.number,
+                self.shared,
+                self.counters,
+                self.orders,
+                self.log,
+            );
+            Ok(crate::accept::run(core, doors).await)
         })
     }
 }

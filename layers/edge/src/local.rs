@@ -2,8 +2,9 @@
 
 use core::cell::{Cell, RefCell};
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -48,6 +49,8 @@ pub(crate) enum Order {
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
     queue: Mutex<Vec<Order>>,
+    /// Whether bans wait among them, so that asking costs a load.
+    bars: AtomicBool,
     pub(crate) arrived: Notify,
 }
 
@@ -61,12 +64,23 @@ impl Orders {
         if queue.len() < MOST_ORDERS || !matches!(order, Order::Bar(_)) {
             queue.push(order);
         }
+        self.bars
+            .fetch_or(matches!(order, Order::Bar(_)), Ordering::Relaxed);
         drop(queue);
         self.arrived.notify_one();
     }
 
     pub(crate) fn take(&self) -> Vec<Order> {
-        core::mem::take(&mut *self.lock())
+        let mut queue = self.lock();
+        self.bars.store(false, Ordering::Relaxed);
+        core::mem::take(&mut *queue)
+    }
+
+    /// Whether a ban of this address waits to be carried out.
+    fn bars(&self, address: IpAddr) -> bool {
+        let barred =
+            |order: &Order| matches!(order, Order::Bar(source) if source.contains(address));
+        self.bars.load(Ordering::Relaxed) && self.lock().iter().any(barred)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Order>> {
@@ -87,6 +101,7 @@ pub(crate) struct Core {
     pub(crate) heads: Heads,
     pub(crate) pools: Pools,
     pub(crate) batch: Batch,
+    pub(crate) orders: Arc<Orders>,
     pub(crate) log: Option<CoreLog>,
     /// Through whom requests come; copied for readers once a second.
     pub(crate) arrivals: RefCell<crate::arrivals::Table>,
@@ -103,6 +118,7 @@ impl Core {
         number: usize,
         shared: Arc<Shared>,
         counters: Arc<Counters>,
+        orders: Arc<Orders>,
         log: Option<CoreLog>,
     ) -> Rc<Self> {
         Rc::new(Self {
@@ -114,6 +130,7 @@ impl Core {
             heads: Heads::default(),
             pools: Pools::default(),
             batch: Batch::default(),
+            orders,
             log,
             arrivals: RefCell::default(),
             draining: Cell::new(false),
@@ -153,6 +170,19 @@ impl Core {
         id = (id ^ (id >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         id = (id ^ (id >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (id ^ (id >> 31)).max(1)
+    }
+
+    /// Has a connection end with the answer in hand when its source was barred for what the
+    /// observer has just heard. The core's own turn at its orders may come many tasks later.
+    /// A trusted proxy's connection is not its client's.
+    pub(crate) fn heed_bars(&self, line: &Line) {
+        if self.orders.bars(line.owner())
+            && line.enforced.get()
+            && !line.proxied()
+            && !self.shared.gate.is_paused(now())
+        {
+            line.bar();
+        }
     }
 
     /// Whether the edge is close to its connection cap.

@@ -49,6 +49,16 @@ pub(crate) enum Phase {
     Tunnel,
 }
 
+/// What a ban has in store for a connection whose answer was in hand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    None,
+    /// The answer may be sent in one go.
+    LastWord,
+    /// It had its go.
+    Sealed,
+}
+
 /// One open connection as the rest of its core sees it.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -71,6 +81,9 @@ pub(crate) struct Line {
     /// Whether it did so at the last rate check already.
     owed: Cell<bool>,
     cut: Cell<Option<Cut>>,
+    /// Whether an answer is in hand that the observer hears of, and nothing of it was sent.
+    in_hand: Cell<bool>,
+    fate: Cell<Fate>,
     waker: RefCell<Option<Waker>>,
     slot: Cell<usize>,
 }
@@ -89,6 +102,8 @@ impl Line {
             owes: Cell::new(false),
             owed: Cell::new(false),
             cut: Cell::new(None),
+            in_hand: Cell::new(false),
+            fate: Cell::new(Fate::None),
             waker: RefCell::new(None),
             slot: Cell::new(usize::MAX),
         }
@@ -130,6 +145,14 @@ impl Line {
         if let Some(cut) = self.cut.get() {
             return Err(cut);
         }
+        match self.fate.get() {
+            Fate::None => {}
+            Fate::LastWord => self.fate.set(Fate::Sealed),
+            Fate::Sealed => {
+                self.cut.set(Some(Cut::Barred));
+                return Err(Cut::Barred);
+            }
+        }
         let mut waker = self.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
@@ -143,6 +166,22 @@ impl Line {
             if let Some(waker) = self.waker.borrow().as_ref() {
                 waker.wake_by_ref();
             }
+        }
+    }
+
+    /// Takes note of whether an answer is in hand and unsent, while the observer hears of it.
+    pub(crate) fn set_in_hand(&self, is: bool) {
+        self.in_hand.set(is);
+    }
+
+    /// Its source was barred. An answer that is in hand, the deciding request's own as a rule,
+    /// goes as far as the client takes it at once; then the connection ends, without waiting
+    /// for anybody's turn.
+    pub(crate) fn bar(&self) {
+        if !self.in_hand.get() {
+            self.stop(Cut::Barred);
+        } else if self.fate.get() == Fate::None {
+            self.fate.set(Fate::LastWord);
         }
     }
 
@@ -195,6 +234,9 @@ impl Line {
     /// The exchange is over: behind a proxy the next one may be somebody else's.
     pub(crate) fn settle(&self) {
         self.owes.set(false);
+        if self.fate.get() != Fate::None && self.cut.get().is_none() {
+            self.cut.set(Some(Cut::Barred));
+        }
         self.client.set(self.owner());
     }
 
@@ -244,7 +286,7 @@ impl Registry {
         let mut stopped = 0;
         self.each(|line| {
             if line.enforced.get() && line.is_from(source) {
-                line.stop(Cut::Barred);
+                line.bar();
                 stopped += 1;
             }
         });
@@ -396,6 +438,38 @@ mod tests {
         );
         registry.bar("10.0.0.1/32".parse().unwrap());
         assert_eq!(second.cut.get(), None, "DENY: cut another's exchange");
+    }
+
+    #[test]
+    fn a_deciding_answer_goes_out_in_one_go_and_its_connection_ends_at_once() {
+        let waker = Waker::noop();
+        let cx = Context::from_waker(waker);
+        let source = "192.0.2.1/32".parse().unwrap();
+        let registry = Registry::default();
+        let (deciding, idle, slow) = (
+            line("192.0.2.1", false),
+            line("192.0.2.1", false),
+            line("192.0.2.1", false),
+        );
+        for one in [&deciding, &idle, &slow] {
+            registry.add(one);
+        }
+        deciding.set_in_hand(true);
+        slow.set_in_hand(true);
+        registry.bar(source);
+        registry.bar(source);
+        assert_eq!(idle.check(&cx), Err(Cut::Barred));
+        deciding.set_in_hand(false);
+        assert_eq!(deciding.check(&cx), Ok(()), "the answer is sent");
+        deciding.settle();
+        assert_eq!(
+            deciding.check(&cx),
+            Err(Cut::Barred),
+            "DENY: waited for more"
+        );
+        slow.set_in_hand(false);
+        assert_eq!(slow.check(&cx), Ok(()), "what the client takes at once");
+        assert_eq!(slow.check(&cx), Err(Cut::Barred), "DENY: a long download");
     }
 
     #[test]

@@ -127,10 +127,13 @@ impl<'a> Story<'a> {
         let took = time.since(self.started).as_micros();
         self.status = status;
         self.upstream_micros = Some(u64::try_from(took).unwrap_or(u64::MAX));
+        visitor.line.set_in_hand(true);
         let unheard = visitor.core.tell(&self.event(visitor, time, body_bytes));
         if let Some(unheard) = unheard {
             unheard.await;
         }
+        visitor.core.heed_bars(visitor.line);
+        visitor.line.set_in_hand(false);
     }
 
     /// Whether rules would bar the source for this at once, when another site's page had
