@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command};
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, Signal, getpriority_process, getrlimit, setrlimit,
+};
 
 use crate::{Channel, Error};
 
@@ -146,6 +148,50 @@ pub fn bound_heaps(most: usize) {
     }
     #[cfg(not(target_env = "gnu"))]
     let _unused = most;
+}
+
+/// Lets this thread step back behind the others of the process: it does not interrupt them when
+/// it is woken, has a tenth of their weight where there is too little processor time, and is
+/// interrupted by them (the last from Linux 6.12 on). For what nobody waits for; it still gets
+/// on, so that a lock it holds is let go. Where the kernel refuses, everything stays as it was.
+#[expect(unsafe_code, reason = "no crate of ours wraps sched_setattr(2)")]
+pub fn step_back() {
+    /// sched_setattr(2)'s argument in its first form, 48 bytes.
+    #[repr(C)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+    let wanted = Attributes {
+        size: size_of::<Attributes>() as u32,
+        policy: libc::SCHED_BATCH as u32,
+        flags: 0,
+        // Never forward: the whole process may have been told to be nicer than that.
+        nice: getpriority_process(None).map_or(10, |own| own.max(10)),
+        priority: 0,
+        // The time it asks for at once, in nanoseconds: whoever asks for less goes first.
+        runtime: 20_000_000,
+        deadline: 0,
+        period: 0,
+    };
+    let own: libc::pid_t = 0;
+    let no_flags: libc::c_uint = 0;
+    // SAFETY: the kernel reads `size` bytes of the structure, which outlives the call, and
+    // writes `size` only, and that only when it is larger than what the kernel knows.
+    let _as_it_was = unsafe {
+        libc::syscall(
+            libc::SYS_sched_setattr,
+            own,
+            core::ptr::from_ref(&wanted),
+            no_flags,
+        )
+    };
 }
 
 /// Gives memory that lies free within the allocator back to the kernel: what reading rules

@@ -48,6 +48,28 @@ fn a_descriptor_comes_along_when_wanted_and_is_closed_when_not() {
 }
 
 #[test]
+fn a_thread_that_steps_back_does_so_alone() {
+    let standing = || {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let (_, rest) = stat.rsplit_once(')').unwrap();
+        let fields: Vec<i64> = rest
+            .split_whitespace()
+            .map(|field| field.parse().unwrap_or(0))
+            .collect();
+        // proc(5) counts from the id on: nice is its 19th field, the policy its 41st
+        (fields[16], fields[38])
+    };
+    let before = standing();
+    let behind = std::thread::spawn(move || {
+        host_sys::process::step_back();
+        standing()
+    });
+    let (nice, policy) = behind.join().unwrap();
+    assert_eq!((nice, policy), (before.0.max(10), 3), "3 is SCHED_BATCH");
+    assert_eq!(standing(), before, "nobody else stepped back");
+}
+
+#[test]
 fn the_end_of_the_other_process_and_its_silence_are_told_apart() {
     let (one, other) = Channel::pair().unwrap();
     one.set_patience(Some(Duration::from_millis(20))).unwrap();

@@ -51,7 +51,7 @@ pub use confine::{Confinement, Plan, confine};
 pub use docker::DockerRule;
 pub use host_sys::file::{let_group_through, own_directory};
 pub use host_sys::names::name_of;
-pub use host_sys::process::{bound_heaps, release_memory};
+pub use host_sys::process::{bound_heaps, release_memory, step_back};
 pub use host_sys::{Account, Exec, Fence, Filter, PeerCredentials, Reach, TcpBind};
 pub use host_sys::{bind_listener, peer_credentials};
 pub use policy::{FileRule, ListenerRule, Policy};

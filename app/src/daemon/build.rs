@@ -41,8 +41,13 @@ pub(super) fn build(config: &Config, start: &Start) -> Result<Built, Error> {
     for fault in &rules.faults {
         tracing::warn!(%fault, "rule left out");
     }
-    let (store, recovered) =
-        Store::open(&config.state.directory).map_err(|error| Error::Operator(error.to_string()))?;
+    let options = store::Options {
+        // Writing comes after deciding, and must not come in between on a core they share.
+        begin: host::step_back,
+        ..store::Options::default()
+    };
+    let (store, recovered) = Store::open_with(&config.state.directory, options)
+        .map_err(|error| Error::Operator(error.to_string()))?;
     let bookkeeper = Arc::new(Bookkeeper::new(
         store,
         &recovered,

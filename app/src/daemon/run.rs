@@ -55,6 +55,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let _last_words = log_to_stderr(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // Many may wait for the disk at once; their stacks need not stay for long.
+        .thread_keep_alive(Duration::from_secs(1))
         .build()
         .map_err(|error| Error::Operator(format!("Cannot start the control runtime: {error}.")))?;
     let control = {

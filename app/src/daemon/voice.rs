@@ -47,7 +47,10 @@ impl Voice {
         };
         std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || speak(ear, &said, &lost, json))?;
+            .spawn(move || {
+                host::step_back();
+                speak(ear, &said, &lost, json);
+            })?;
         Ok(voice)
     }
 }

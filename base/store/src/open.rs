@@ -37,6 +37,8 @@ pub struct Options {
     pub waiting_alert_bytes: usize,
     /// The longest pause between two attempts.
     pub slowest_retry: Duration,
+    /// Called on the writing thread before it does anything: to give others precedence.
+    pub begin: fn(),
 }
 
 impl Default for Options {
@@ -51,6 +53,7 @@ impl Default for Options {
             waiting_alerts: 2_000,
             waiting_alert_bytes: 16 << 20,
             slowest_retry: Duration::from_secs(5),
+            begin: || {},
         }
     }
 }

@@ -77,6 +77,7 @@ pub(crate) fn spawn(
     std::thread::Builder::new()
         .name("store".to_owned())
         .spawn(move || {
+            (writer.options.begin)();
             // Whoever waits must hear of it, and `status` too.
             let shared = Arc::clone(&writer.shared);
             if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
