@@ -217,6 +217,13 @@ impl Expr {
         sides.iter().map(|side| self.part(side)).collect()
     }
 
+    /// How many elements a member list of an object, such as `queue.Queue`, has at least
+    /// whenever this is true; with fewer it is false or an error.
+    #[must_use]
+    pub fn least(&self, object: SlotId, member: &[u8]) -> usize {
+        crate::needs::least(&self.root, object, member)
+    }
+
     /// The sides of the outermost `and` before the first that may fail or change the event:
     /// where one of them is not true, neither is the whole, and nothing else happens. And
     /// whether these are all sides.

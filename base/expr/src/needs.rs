@@ -7,9 +7,11 @@
 //! regard to ASCII case; in a text that is not ASCII every word counts as present,
 //! since letters such as `ı` become ASCII in upper case.
 
+mod least;
 mod rows;
 mod words;
 
+pub(crate) use least::least;
 pub use rows::regex_rows;
 pub use words::regex_words;
 

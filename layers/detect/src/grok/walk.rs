@@ -25,8 +25,12 @@ const LONGEST: usize = 32 << 10;
 const MOST: usize = 2 << 20;
 /// Searches after which what was numbered may be forgotten again.
 const PATIENCE: u32 = 256;
-/// How many steps of walks are remembered.
-const STEPS: usize = 4_096;
+/// How many steps of walks are remembered at first, and at most: where more are missed than
+/// there is room for, the room is made larger.
+const STEPS: usize = 1_024;
+const MOST_STEPS: usize = 16_384;
+/// Stands for a byte's class where a walk begins.
+const NO_CLASS: u16 = u16::MAX;
 /// How many different lists of slots are remembered; a search that needs more gives up.
 const LISTS: usize = 1_024;
 /// What may stand before a position: nothing, a line's end, a word's letter, another byte.
@@ -275,7 +279,8 @@ pub(super) struct Ways {
     before: Vec<u16>,
     /// The set at the text's end, by kind.
     ends: [Option<u16>; KINDS as usize],
-    steps: Option<Box<[Step; STEPS]>>,
+    steps: Vec<Step>,
+    missed: usize,
     kept: Vec<Box<[usize]>>,
     bytes: usize,
     searches: u32,
@@ -299,6 +304,24 @@ impl Step {
         to: 0,
         kept: 0,
     };
+
+    fn key(state: u32, class: u16, set: u16) -> u64 {
+        u64::from(state) << 32 | u64::from(class) << 16 | u64::from(set)
+    }
+
+    /// The state and the set of a key.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the upper half, and the lowest part"
+    )]
+    fn of(key: u64) -> (u32, u16) {
+        ((key >> 32) as u32, key as u16)
+    }
+
+    /// The first place among so many, which are a power of two.
+    fn place(key: u64, places: usize) -> usize {
+        (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize & (places - 1)
+    }
 }
 
 /// Lists that are used again.
@@ -351,8 +374,7 @@ impl Ways {
     #[cfg(test)]
     pub(super) fn weight(&self) -> usize {
         let sets: usize = self.sets.iter().map(|set| set.len() * 8 + 32).sum();
-        let steps = self.steps.as_ref().map_or(0, |steps| size_of_val(&**steps));
-        sets + self.before.len() * 2 + steps
+        sets + self.before.len() * 2 + self.steps.len() * size_of::<Step>()
     }
 
     /// Where a group of the last match lies, by its place among those that are wanted.
@@ -493,15 +515,21 @@ impl Ways {
 
     /// Walks from where the match begins, keeping what it passes.
     fn forward(&mut self, walk: &Walk, text: &[u8], begin: usize) -> Option<()> {
-        let mut steps = match self.steps.take() {
-            Some(steps) => steps,
-            None => {
-                self.kept.push(Box::default());
-                vec![Step::NONE; STEPS].try_into().ok()?
-            }
-        };
-        let walked = self.walk_on(walk, text, begin, &mut steps);
-        self.steps = Some(steps);
+        if self.steps.is_empty() {
+            self.steps.resize(STEPS, Step::NONE);
+            self.kept.push(Box::default());
+        } else if self.missed > self.steps.len() && self.steps.len() < MOST_STEPS {
+            self.missed = 0;
+            let more = self.steps.len() * 4;
+            self.steps.clear();
+            self.steps.resize(more, Step::NONE);
+        }
+        self.slots.clear();
+        self.slots.resize(walk.slots, NOWHERE);
+        let mut steps = core::mem::take(&mut self.steps);
+        let path = core::mem::take(&mut self.path);
+        let walked = self.walk_on(walk, text, (begin, &path), &mut steps);
+        (self.steps, self.path) = (steps, path);
         walked
     }
 
@@ -509,78 +537,71 @@ impl Ways {
         &mut self,
         walk: &Walk,
         text: &[u8],
-        begin: usize,
-        steps: &mut [Step; STEPS],
+        (begin, path): (usize, &[u16]),
+        steps: &mut [Step],
     ) -> Option<()> {
-        self.slots.clear();
-        self.slots.resize(walk.slots, NOWHERE);
-        let set = self.path.get(begin).copied()?;
-        let alive = self.sets.get(usize::from(set & !BEGINS))?;
-        let mut to = choose(walk, walk.start, alive, &mut self.room)?;
-        for slot in &self.room.kept {
-            if let Some(slot) = self.slots.get_mut(*slot) {
-                *slot = begin;
-            }
-        }
-        let sets = self.path.get(begin + 1..=text.len())?;
-        let bytes = text.get(begin..)?.iter().zip(sets);
-        for ((byte, set), at) in bytes.zip(begin + 1..) {
-            if to & ENDS != 0 {
-                break;
-            }
-            let class = walk.class(*byte).class;
-            let key = u64::from(to) << 32 | u64::from(class) << 16 | u64::from(*set);
-            let place = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize % STEPS;
-            let mut step = *steps.get(place)?;
-            if step.key != key {
-                let other = *steps.get(place ^ 1)?;
-                *steps.get_mut(place ^ 1)? = step;
-                step = if other.key == key {
-                    other
-                } else {
-                    Self::step(
-                        &self.sets,
-                        &mut self.kept,
-                        &mut self.room,
-                        walk,
-                        (to, *byte, *set),
-                    )?
-                };
-                step.key = key;
-                *steps.get_mut(place)? = step;
-            }
+        let key = Step::key(walk.start, NO_CLASS, *path.get(begin)?);
+        let mut step = match steps.get(Step::place(key, steps.len())) {
+            Some(known) if known.key == key => *known,
+            _ => self.step(walk, key, None, steps)?,
+        };
+        let sets = path.get(begin + 1..=text.len())?;
+        let mut bytes = text.get(begin..)?.iter().zip(sets).zip(begin + 1..);
+        let mut at = begin;
+        loop {
             if step.kept != 0 {
                 for slot in self.kept.get(step.kept as usize)?.iter() {
                     *self.slots.get_mut(*slot)? = at;
                 }
             }
-            to = step.to;
+            if step.to & ENDS != 0 {
+                return Some(());
+            }
+            let ((byte, set), next) = bytes.next()?;
+            at = next;
+            let key = Step::key(step.to, walk.class(*byte).class, *set);
+            step = match steps.get(Step::place(key, steps.len())) {
+                Some(known) if known.key == key => *known,
+                _ => self.step(walk, key, Some(*byte), steps)?,
+            };
         }
-        (to & ENDS != 0).then_some(())
     }
 
-    /// A step that is not remembered.
+    /// A step that is not in its first place: in its second one, or not remembered yet.
     #[cold]
     fn step(
-        sets: &[Box<[u32]>],
-        lists: &mut Vec<Box<[usize]>>,
-        room: &mut Room,
+        &mut self,
         walk: &Walk,
-        (state, byte, set): (u32, u8, u16),
+        key: u64,
+        byte: Option<u8>,
+        steps: &mut [Step],
     ) -> Option<Step> {
-        let State::Bytes(ranges) = walk.state(state) else {
-            return None;
+        let place = Step::place(key, steps.len());
+        let (first, second) = (*steps.get(place)?, *steps.get(place ^ 1)?);
+        let step = if second.key == key {
+            second
+        } else {
+            self.missed += 1;
+            let (state, set) = Step::of(key);
+            let next = match (byte, walk.state(state)) {
+                (None, _) => state,
+                (Some(byte), State::Bytes(ranges)) => {
+                    let mut ranges = ranges.iter();
+                    let fits = |(low, high, _): &&(u8, u8, u32)| (*low..=*high).contains(&byte);
+                    ranges.find(fits)?.2
+                }
+                _ => return None,
+            };
+            let alive = self.sets.get(usize::from(set & !BEGINS))?;
+            Step {
+                key,
+                to: choose(walk, next, alive, &mut self.room)?,
+                kept: keep(&mut self.kept, &self.room.kept)?,
+            }
         };
-        let mut ranges = ranges.iter();
-        let next = ranges
-            .find(|(low, high, _)| (*low..=*high).contains(&byte))?
-            .2;
-        let alive = sets.get(usize::from(set & !BEGINS))?;
-        Some(Step {
-            key: 0,
-            to: choose(walk, next, alive, room)?,
-            kept: keep(lists, &room.kept)?,
-        })
+        *steps.get_mut(place ^ 1)? = first;
+        *steps.get_mut(place)? = step;
+        Some(step)
     }
 }
 

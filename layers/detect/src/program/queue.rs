@@ -15,15 +15,23 @@ use crate::event::{Space, slot};
 pub(crate) struct Test {
     expression: Expr,
     ground: Arc<Ground>,
+    /// With fewer events it is false.
+    least: usize,
     /// How often it failed.
     errors: AtomicU64,
 }
 
 impl Test {
     pub(crate) fn new(expression: Expr, ground: Arc<Ground>) -> Self {
+        let least = if expression.is_pure() {
+            expression.least(slot::QUEUE, b"Queue")
+        } else {
+            0
+        };
         Self {
             expression,
             ground,
+            least,
             errors: AtomicU64::new(0),
         }
     }
@@ -31,6 +39,9 @@ impl Test {
 
 impl QueueTest for Test {
     fn holds(&self, bucket: &BucketView<'_>) -> bool {
+        if bucket.events().len() < self.least {
+            return false;
+        }
         let events = bucket.events().map(Entry::new).collect();
         let env = QueueEnv {
             ground: &self.ground,
@@ -207,6 +218,38 @@ impl Object for Leaky<'_> {
             b"First_ts" => Some(Value::Time(self.0.first)),
             b"Last_ts" | b"Ovflw_ts" => Some(Value::Time(self.0.last)),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{EventSchema, Slots, slot};
+
+    #[test]
+    fn a_condition_says_how_many_events_it_needs() {
+        for (source, want) in [
+            (
+                "let failed = filter(queue.Queue, {#.Meta.log_type == 'x'});\n\
+                 len(failed) >= 4 && len(failed) < 9",
+                4,
+            ),
+            ("len(queue.Queue) > 2", 3),
+            ("len(queue.Queue) == 2", 2),
+            (
+                "any(queue.Queue, {#.Meta.a == 'x'}) && len(queue.Queue) >= 5",
+                5,
+            ),
+            ("len(queue.Queue) >= 5 || evt.Meta.a == 'x'", 0),
+            ("len(queue.Queue) < 5", 0),
+            ("len(evt.Meta.a) >= 5", 0),
+            ("let a = map(queue.Queue, {#.Meta.a}); len(a) >= 5", 0),
+            ("let a = queue.Queue; let b = evt.Meta.x; len(b) >= 5", 0),
+        ] {
+            let mut slots = Slots::default();
+            let mut schema = EventSchema::new(&mut slots);
+            let compiled = expr::compile(source, &mut schema, expr::Type::Bool).unwrap();
+            assert_eq!(compiled.least(slot::QUEUE, b"Queue"), want, "{source}");
         }
     }
 }

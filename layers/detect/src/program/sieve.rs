@@ -291,8 +291,8 @@ impl Sieve {
             sieve.rests.push(rests);
         }
         for mut conditions in all {
-            // What holds of most events is asked last.
-            conditions.sort_by_key(|facts| core::cmp::Reverse(Builder::rarity(facts)));
+            // What whole fields decide is asked first, since it is remembered.
+            conditions.sort_by_key(Builder::rarity);
             sieve
                 .clauses
                 .extend(conditions.into_iter().map(Clause::new));

@@ -27,7 +27,7 @@ pub(super) struct Passing {
 }
 
 impl Passes {
-    const PLACES: usize = 256;
+    const PLACES: usize = 512;
 
     /// What the facts about whole fields leave.
     fn of(&mut self, sieve: &Sieve, facts: &FactSet) -> &Passing {

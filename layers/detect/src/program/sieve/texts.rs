@@ -67,6 +67,8 @@ pub(super) struct Texts {
     pub(super) slot: SlotId,
     /// In the order of the packed texts.
     known: Vec<(Packed, Box<[u8]>, Bits)>,
+    /// How long the longest of them is.
+    longest: usize,
     /// What holds of a field that is empty or was not set.
     empty: Bits,
     /// What holds of every other text.
@@ -129,6 +131,11 @@ impl Texts {
         known.sort_by_key(|(packed, ..)| *packed);
         Self {
             slot,
+            longest: known
+                .iter()
+                .map(|(_, text, _)| text.len())
+                .max()
+                .unwrap_or(0),
             known,
             empty: of(b""),
             otherwise: that(&|test| matches!(test, TextIs::NoneOf(_))),
@@ -143,6 +150,9 @@ impl Texts {
         if text.is_empty() {
             return facts.set_all(&self.empty);
         }
+        if text.len() > self.longest {
+            return self.look_at_other(text, facts, seen);
+        }
         let packed = Packed::new(text);
         let first = self.known.partition_point(|(known, ..)| *known < packed);
         let alike = self.known.get(first..).unwrap_or_default().iter();
@@ -151,6 +161,11 @@ impl Texts {
         if let Some((_, _, held)) = known {
             return facts.set_all(held);
         }
+        self.look_at_other(text, facts, seen);
+    }
+
+    /// Sets the facts that hold of a text that none of them names.
+    fn look_at_other(&self, text: &[u8], facts: &mut FactSet, seen: &mut Seen) {
         facts.set_all(&self.otherwise);
         for (byte, held) in &self.begins {
             if text.first() == Some(byte) {
