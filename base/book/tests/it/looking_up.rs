@@ -325,7 +325,7 @@ fn single_sources_need_no_merge_and_those_that_ended_are_forgotten_piece_by_piec
     let source = |id: u32| {
         let four = IpAddr::V4(Ipv4Addr::from_bits(id.wrapping_mul(0x9e37_79b9)));
         let six = IpAddr::V6(Ipv6Addr::from_bits(u128::from(id) << 64));
-        let range = if id % 3 == 0 {
+        let range = if id.is_multiple_of(3) {
             Cidr::new(six, 64)
         } else {
             Cidr::new(four, 32)
