@@ -25,7 +25,7 @@ impl<'a> Held<'a> {
         self.slot
     }
 
-    fn record(self) -> &'a Record {
+    fn record(self) -> Record {
         self.ledger.record(self.slot)
     }
 

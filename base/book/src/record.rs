@@ -1,4 +1,4 @@
-//! A decision in 72 bytes, and the slab that records live in.
+//! A decision in 60 bytes, or 72 with IPv6, and the slab that records live in.
 //!
 //! What decisions have in common (kind, origin, reason) is a number here. Records of one size
 //! in large pieces leave no holes in the allocator, however they come and go; a piece that is
@@ -12,7 +12,7 @@ use vocab::{Cidr, DecisionId, Timestamp};
 use crate::Force;
 use crate::interned::NOTHING;
 
-/// Records of one piece: 72 KiB.
+/// Records of one piece: 60 KiB, or 72 KiB with IPv6.
 const PIECE: usize = 1_024;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -146,38 +146,195 @@ impl Record {
     }
 }
 
-#[derive(Debug, Default)]
+/// A record as it rests when an IPv4 address is all it has to hold, as with most. Its numbers
+/// are halved, so that none of them asks for padding.
+#[derive(Clone, Copy, Debug)]
+struct Narrow {
+    id: [[u32; 2]; 2],
+    created: [u32; 2],
+    until: [u32; 2],
+    seq: [u32; 2],
+    address: u32,
+    run: u32,
+    manner: u32,
+    reason: u32,
+    family: Family,
+    prefix: u8,
+    force: Force,
+    states: u8,
+}
+
+const fn split(number: u64) -> [u32; 2] {
+    [(number >> 32) as u32, number as u32]
+}
+
+const fn joined(halves: [u32; 2]) -> u64 {
+    (halves[0] as u64) << 32 | halves[1] as u64
+}
+
+const fn time(halves: [u32; 2]) -> Timestamp {
+    Timestamp::from_unix_nanos(joined(halves).cast_signed())
+}
+
+impl From<&Record> for Narrow {
+    fn from(record: &Record) -> Self {
+        Self {
+            id: record.id.map(split),
+            created: split(record.created.unix_nanos().cast_unsigned()),
+            until: split(record.until.unix_nanos().cast_unsigned()),
+            seq: split(record.seq),
+            // the upper bits are zero by construction
+            address: record.address[1] as u32,
+            run: record.run,
+            manner: record.manner,
+            reason: record.reason,
+            family: record.family,
+            prefix: record.prefix,
+            force: record.force,
+            states: record.states,
+        }
+    }
+}
+
+impl From<&Narrow> for Record {
+    fn from(narrow: &Narrow) -> Self {
+        Self {
+            id: narrow.id.map(joined),
+            address: [0, narrow.address.into()],
+            created: time(narrow.created),
+            until: time(narrow.until),
+            seq: joined(narrow.seq),
+            run: narrow.run,
+            manner: narrow.manner,
+            reason: narrow.reason,
+            family: narrow.family,
+            prefix: narrow.prefix,
+            force: narrow.force,
+            states: narrow.states,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Records {
+    Narrow(Vec<Narrow>),
+    Whole(Vec<Record>),
+}
+
+impl Records {
+    /// None yet, of the kind that holds such a record.
+    const fn like(record: &Record) -> Self {
+        match record.family {
+            Family::None | Family::V4 => Self::Narrow(Vec::new()),
+            Family::V6 => Self::Whole(Vec::new()),
+        }
+    }
+
+    const fn is_narrow(&self) -> bool {
+        matches!(self, Self::Narrow(_))
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Narrow(records) => records.len(),
+            Self::Whole(records) => records.len(),
+        }
+    }
+
+    fn get(&self, at: usize) -> Option<Record> {
+        match self {
+            Self::Narrow(records) => records.get(at).map(Record::from),
+            Self::Whole(records) => records.get(at).copied(),
+        }
+    }
+
+    fn set(&mut self, at: usize, record: &Record) {
+        match self {
+            Self::Narrow(records) => {
+                if let Some(place) = records.get_mut(at) {
+                    *place = record.into();
+                }
+            }
+            Self::Whole(records) => {
+                if let Some(place) = records.get_mut(at) {
+                    *place = *record;
+                }
+            }
+        }
+    }
+
+    /// One more at the end; the first makes room for a piece.
+    fn push(&mut self, record: &Record) {
+        match self {
+            Self::Narrow(records) => {
+                if records.is_empty() {
+                    records.reserve_exact(PIECE);
+                }
+                records.push(record.into());
+            }
+            Self::Whole(records) => {
+                if records.is_empty() {
+                    records.reserve_exact(PIECE);
+                }
+                records.push(*record);
+            }
+        }
+    }
+
+    fn empty(&mut self) {
+        match self {
+            Self::Narrow(records) => *records = Vec::new(),
+            Self::Whole(records) => *records = Vec::new(),
+        }
+    }
+}
+
+/// Records of one kind.
+#[derive(Debug)]
 struct Piece {
-    records: Vec<Record>,
+    records: Records,
     free: Vec<u16>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Slab {
     pieces: Vec<Piece>,
-    /// Pieces with room; the lowest is filled first, so that the others can become empty.
-    roomy: BTreeSet<u32>,
+    /// Pieces with room, whole ones and narrow ones; the lowest is filled first, so that the
+    /// others can become empty.
+    roomy: [BTreeSet<u32>; 2],
 }
 
 impl Slab {
-    pub(crate) fn at(&self, slot: u32) -> &Record {
+    pub(crate) fn at(&self, slot: u32) -> Record {
         let at = slot as usize;
         let piece = self.pieces.get(at / PIECE);
         let found = piece.and_then(|piece| piece.records.get(at % PIECE));
         // orders name no slot that is not there; if one did, it would name nobody's decision
-        found.unwrap_or(&Record::BLANK)
+        found.unwrap_or(Record::BLANK)
     }
 
-    pub(crate) fn at_mut(&mut self, slot: u32) -> Option<&mut Record> {
+    /// Changes a record in its place. What it is about stays.
+    pub(crate) fn change(&mut self, slot: u32, change: impl FnOnce(&mut Record)) {
         let at = slot as usize;
-        self.pieces.get_mut(at / PIECE)?.records.get_mut(at % PIECE)
+        let Some(piece) = self.pieces.get_mut(at / PIECE) else {
+            return;
+        };
+        if let Some(mut record) = piece.records.get(at % PIECE) {
+            change(&mut record);
+            piece.records.set(at % PIECE, &record);
+        }
     }
 
-    pub(crate) fn put(&mut self, record: Record) -> u32 {
-        let at = self.roomy.first().copied().unwrap_or_else(|| {
+    pub(crate) fn put(&mut self, record: &Record) -> u32 {
+        let records = Records::like(record);
+        let roomy = &mut self.roomy[usize::from(records.is_narrow())];
+        let at = roomy.first().copied().unwrap_or_else(|| {
             let fresh = u32::try_from(self.pieces.len()).unwrap_or(NOTHING);
-            self.pieces.push(Piece::default());
-            self.roomy.insert(fresh);
+            self.pieces.push(Piece {
+                records,
+                free: Vec::new(),
+            });
+            roomy.insert(fresh);
             fresh
         });
         let Some(piece) = self.pieces.get_mut(at as usize) else {
@@ -185,21 +342,16 @@ impl Slab {
         };
         let within = match piece.free.pop() {
             Some(within) => {
-                if let Some(place) = piece.records.get_mut(usize::from(within)) {
-                    *place = record;
-                }
+                piece.records.set(usize::from(within), record);
                 usize::from(within)
             }
             None => {
-                if piece.records.is_empty() {
-                    piece.records.reserve_exact(PIECE);
-                }
                 piece.records.push(record);
                 piece.records.len() - 1
             }
         };
         if piece.free.is_empty() && piece.records.len() == PIECE {
-            self.roomy.remove(&at);
+            roomy.remove(&at);
         }
         at * PIECE as u32 + u32::try_from(within).unwrap_or(0)
     }
@@ -211,9 +363,10 @@ impl Slab {
         };
         piece.free.push(u16::try_from(within).unwrap_or(0));
         if piece.free.len() == piece.records.len() {
-            *piece = Piece::default();
+            piece.records.empty();
+            piece.free = Vec::new();
         }
-        self.roomy.insert(at);
+        self.roomy[usize::from(piece.records.is_narrow())].insert(at);
     }
 }
 
@@ -223,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_record_is_small_and_gives_its_range_back() {
-        assert_eq!(size_of::<Record>(), 72);
+        assert_eq!((size_of::<Record>(), size_of::<Narrow>()), (72, 60));
         for text in [
             "203.0.113.9",
             "198.51.100.0/24",
@@ -233,7 +386,18 @@ mod tests {
             "2001:db8::1",
         ] {
             let range: Cidr = text.parse().unwrap();
-            let record = Record::new(DecisionId(u128::MAX - 5), Some(range));
+            let mut record = Record::new(DecisionId(u128::MAX - 5), Some(range));
+            record.until = Timestamp::MAX;
+            record.created = Timestamp::from_unix_nanos(-7);
+            record.seq = u64::MAX - 1;
+            let mut slab = Slab::default();
+            let slot = slab.put(&record);
+            let kept = slab.at(slot);
+            assert_eq!(
+                (kept.until, kept.created, kept.seq, kept.place()),
+                (record.until, record.created, record.seq, record.place())
+            );
+            let record = kept;
             assert_eq!(
                 (record.range(), record.id().0),
                 (Some(range), u128::MAX - 5)
@@ -261,7 +425,7 @@ mod tests {
     #[test]
     fn slots_are_used_again_and_empty_pieces_given_back() {
         let mut slab = Slab::default();
-        let put = |slab: &mut Slab, id: u32| slab.put(Record::new(DecisionId(id.into()), None));
+        let put = |slab: &mut Slab, id: u32| slab.put(&Record::new(DecisionId(id.into()), None));
         let slots: Vec<u32> = (0..3_000).map(|id| put(&mut slab, id)).collect();
         assert!(
             slots
@@ -273,7 +437,7 @@ mod tests {
         assert!(
             slab.pieces[1..]
                 .iter()
-                .all(|piece| piece.records.capacity() == 0)
+                .all(|piece| piece.records.len() == 0)
         );
         slab.free(7);
         assert_eq!(put(&mut slab, 9_000), 7, "the lowest piece is filled first");
