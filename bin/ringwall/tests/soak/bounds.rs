@@ -15,11 +15,12 @@ const FILLS: Duration = Duration::from_secs(3_600);
 /// The most that wrk asks for in a second.
 const WRK_RATE: u64 = WRK_CONNECTIONS * 10;
 
-/// What a quarter of them are not above: memory at rest. While rules are read again it is a
-/// fifth more for a moment, and on a busy machine that moment is long.
+/// What a tenth of them are not above: memory at rest. While rules are read again it is a
+/// fifth more, and on a machine that is busy with other things that is most of the time. What
+/// leaks is missing at rest as well.
 fn at_rest(mut all: Vec<i64>) -> i64 {
     all.sort_unstable();
-    all.get(all.len() / 4).copied().unwrap_or(0)
+    all.get(all.len() / 10).copied().unwrap_or(0)
 }
 
 impl Measured {
