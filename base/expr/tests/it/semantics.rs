@@ -519,6 +519,24 @@ fn data_network_and_outside_functions() {
             "any(File('nets.txt'), {len(#) > 0 && IpInRange('203.0.113.1', #)})",
             "false",
         ),
+        // Ranges that are written out are read once, and rows of them together.
+        ("IpInRange(evt.Meta.source_ip, '0.0.0.0/0')", "true"),
+        ("IpInRange(evt.Meta.source_ip, '::/0')", "false"),
+        ("IpInRange(evt.Meta.source_ip, 'nonsense')", "false"),
+        (
+            "IpInRange(evt.Meta.source_ip, '::/0') or IpInRange(evt.Meta.source_ip, 'nonsense') \
+             or IpInRange(evt.Meta.source_ip, evt.Meta.source_ip + '/32')",
+            "true",
+        ),
+        (
+            "IpInRange(evt.Meta.source_ip, '240.0.0.0/4') or IpInRange(evt.Meta.source_ip, '::/0') \
+             or IpInRange(evt.Meta.source_ip, '0.0.0.0/1') or IpInRange(evt.Meta.source_ip, '128.0.0.0/1')",
+            "true",
+        ),
+        (
+            "IpInRange(evt.Meta.service, '0.0.0.0/0') or IpInRange(evt.Meta.service, '::/0')",
+            "false",
+        ),
         ("evt.Meta.source_ip in File('nets.txt')", "false"),
         ("'/.env' in File('paths.txt')", "true"),
         ("RegexpInFile('a bot', 'ua.txt')", "true"),

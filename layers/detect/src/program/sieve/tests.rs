@@ -79,3 +79,64 @@ fn scenarios_that_cannot_hold_are_not_asked() {
         "letters beyond ASCII count as every word"
     );
 }
+
+#[test]
+fn what_is_remembered_says_the_same_as_a_first_look() {
+    let mut slots = Slots::default();
+    let (kind, path) = (
+        slots.intern(Space::Meta, "kind"),
+        slots.intern(Space::Meta, "path"),
+    );
+    let sources: Vec<String> = (0..90)
+        .map(|number| match number % 3 {
+            0 => format!("evt.Meta.kind == 'k{}'", number % 40),
+            1 => format!(
+                "evt.Meta.kind in ['k{number}', 'k2'] && evt.Meta.path contains 'w{number}'"
+            ),
+            _ => format!(
+                "evt.Meta.kind != 'k{}' || evt.Meta.path contains '/x'",
+                number % 7
+            ),
+        })
+        .collect();
+    let filters: Vec<Expr> = sources
+        .iter()
+        .map(|source| {
+            let mut schema = EventSchema::new(&mut slots);
+            expr::compile(source, &mut schema, expr::Type::Bool).unwrap()
+        })
+        .collect();
+    let sieve = Sieve::new(filters.iter().map(Expr::parts), &DataSet::default());
+    let gates = Sieve::wordless(filters.iter().map(|filter| filter.leading().0));
+    let mut event = Event::new(&slots);
+    let (mut known, mut passed) = (Chosen::default(), Chosen::default());
+    let mut chosen = 0;
+    let mut state = 5_u64;
+    for _ in 0..4_000 {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        // Most kinds are named by no filter; those that are come again.
+        let number = (state >> 33) % 3_000;
+        event.clear(&slots);
+        event.set(kind, format!("k{number}").as_bytes());
+        gates.choose_anew(&event, &mut passed);
+        event.set(
+            path,
+            format!("/w{}/x{number}", (state >> 50) % 90).as_bytes(),
+        );
+        sieve.choose(&event, false, &mut known);
+        let mut fresh = Chosen::default();
+        sieve.choose(&event, false, &mut fresh);
+        assert_eq!(known.scenarios, fresh.scenarios, "k{number}");
+        chosen += fresh.scenarios.len();
+        // A field that does not matter moves nothing; one that does, does.
+        gates.choose_anew(&event, &mut passed);
+        event.set(kind, b"k2");
+        gates.choose_anew(&event, &mut passed);
+        let mut fresh = Chosen::default();
+        gates.choose(&event, false, &mut fresh);
+        assert_eq!(passed.scenarios, fresh.scenarios, "k{number}, then k2");
+    }
+    assert!(chosen > 4_000, "{chosen}");
+}
