@@ -8,6 +8,7 @@
 //! | [`tidy`] | the invariants of the house that a program can check |
 //! | [`bench`] | Ringwall beside its peers |
 //! | [`fuzz`] | builds and runs the fuzzers |
+//! | [`differential`] | detection beside Debian's crowdsec on long logs |
 //! | [`outside`] | other people's material run against us |
 
 #![expect(
@@ -18,6 +19,7 @@
 
 mod bench;
 mod ci;
+mod differential;
 mod fuzz;
 mod outside;
 mod packages;

@@ -6,6 +6,7 @@
 
 use anyhow::{Result, bail};
 
+use crate::differential;
 use crate::fuzz;
 use crate::run::{cargo, find, root, succeeds};
 
@@ -109,7 +110,7 @@ pub(crate) fn conformance(chosen: &[String], lengths: &Lengths) -> Result<bool> 
         println!("{}: {}", suite.name, suite.shows);
         let passed = match suite.how {
             How::Tests(filter, thorough) => nextest(filter, thorough)?,
-            How::Differential => differential()?,
+            How::Differential => differential::run()?,
             How::Fuzz => fuzz::run(lengths.fuzz)?,
             How::Soak => soak(&lengths.soak)?,
         };
@@ -139,46 +140,6 @@ fn nextest(filter: &str, thorough: &[(&str, &str)]) -> Result<bool> {
         .args(["nextest", "run", "--workspace", "--no-fail-fast", "-E"])
         .arg(filter);
     succeeds(&mut command)
-}
-
-/// The servers whose logs are compared.
-const SERVERS: [&str; 4] = ["nginx", "apache", "sshd", "haproxy"];
-
-/// Compares alerts with crowdsec's on long logs, which takes it about half an hour on two
-/// idle cores; what was found goes to `bench/DETECT-DIFF.md`. What crowdsec said is kept, so
-/// that a later run need not wait for it.
-fn differential() -> Result<bool> {
-    let kept = root().join("target/detect-diff");
-    std::fs::create_dir_all(&kept)?;
-    for server in SERVERS {
-        // No section of an earlier run may stand for this one.
-        drop(std::fs::remove_file(kept.join(format!("{server}.md"))));
-    }
-    let mut command = cargo();
-    command
-        .env("RINGWALL_TEST_ALL", "1")
-        .env("RINGWALL_DIFFERENTIAL", "200000")
-        .env("RINGWALL_DIFFERENTIAL_KEPT", &kept)
-        .env("RINGWALL_DIFFERENTIAL_REPORT", &kept)
-        .args(["test", "-p", "detect", "--test", "it", "heavy_alerts_on"])
-        .args(["--", "--nocapture", "--test-threads=1"]);
-    let passed = succeeds(&mut command)?;
-    let mut report = "# Detection beside Debian's crowdsec\n\n\
-         Written by `cargo xtask conformance detect`: made-up logs, Debian's crowdsec 1.4.6 on each twice, and \
-         `detect::replay` with 1, 2 and 5 threads, whose alerts are equal to the byte. Items: Debian's collections \
-         nginx, apache2, sshd, haproxy with all that they name, syslog-logs, dateparse-enrich, whitelists; for \
-         crowdsec without `reprocess`, with which it stops for ever now and then.\n"
-        .to_owned();
-    for server in SERVERS {
-        let section = std::fs::read_to_string(kept.join(format!("{server}.md")));
-        let section = section.unwrap_or_else(|_| format!("## {server}\n\nNot compared.\n"));
-        report.push('\n');
-        report.push_str(&section);
-    }
-    let file = root().join("bench/DETECT-DIFF.md");
-    std::fs::write(&file, report)?;
-    println!("What was found is in {}.", file.display());
-    Ok(passed)
 }
 
 /// Runs the soak for so long. What was measured goes to `bench/SOAK.md`; of a run that is

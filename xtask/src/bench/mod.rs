@@ -36,6 +36,8 @@ mod rounds;
 mod steady;
 mod verdict;
 
+pub(crate) use report::commit;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -125,7 +127,7 @@ fn edge(rest: &[String]) -> Result<bool> {
     };
     check_machine()?;
     // Before the build: others may go on while it runs.
-    let commit = report::commit();
+    let commit = commit();
     let binary = match &arguments.binary {
         Some(binary) => binary
             .canonicalize()

@@ -359,7 +359,7 @@ fn version(program: &str, flag: &str, marker: &str) -> String {
 }
 
 /// What is measured, as git names it.
-pub(super) fn commit() -> String {
+pub(crate) fn commit() -> String {
     let commit = said("git", &["rev-parse", "--short", "HEAD"]);
     let changed = said(
         "git",

@@ -8,7 +8,7 @@ use vocab::Timestamp;
 use vocab::time::parse_duration;
 
 use super::Raised;
-use super::excused::{self, Difference, Evidence};
+use super::excused::{Difference, EXCUSES, Evidence, Excuse, LATE};
 use crate::traffic::Server;
 
 /// An alert.
@@ -77,8 +77,12 @@ pub(super) struct Comparison {
     /// Of these, those on which they do not.
     varied: usize,
     differences: Vec<Difference>,
-    /// The excuse for each.
-    excuses: Vec<Option<&'static str>>,
+    /// What crowdsec's runs make of the same lines in two ways.
+    disputes: Vec<Difference>,
+    /// How many of those are what its looking too early can come to.
+    early: usize,
+    /// The excuse for each difference.
+    excuses: Vec<Option<Excuse>>,
     scenarios: BTreeMap<String, usize>,
 }
 
@@ -105,6 +109,8 @@ impl Comparison {
             detailed: 0,
             varied: 0,
             differences: Vec::new(),
+            disputes: Vec::new(),
+            early: 0,
             excuses: Vec::new(),
             scenarios: BTreeMap::new(),
         };
@@ -121,12 +127,17 @@ impl Comparison {
     /// Looks for excuses in the evidence that is gathered for the differences.
     pub(super) fn excused<'p>(
         mut self,
-        gather: impl FnOnce(&[Difference]) -> Evidence<'p>,
+        gather: impl FnOnce(&[&Difference]) -> Evidence<'p>,
     ) -> Self {
-        let evidence = gather(&self.differences);
-        let differences = self.differences.iter().enumerate();
-        let excuses = differences.map(|(at, difference)| evidence.excuse(at, difference));
-        self.excuses = excuses.collect();
+        let both: Vec<&Difference> = self.differences.iter().chain(&self.disputes).collect();
+        let evidence = gather(&both);
+        let mut excuses = both
+            .iter()
+            .enumerate()
+            .map(|(at, difference)| evidence.excuse(at, difference));
+        let own = self.differences.len();
+        self.excuses = excuses.by_ref().take(own).collect();
+        self.early = excuses.filter(|one| *one == Some(LATE)).count();
         self
     }
 
@@ -139,6 +150,9 @@ impl Comparison {
             runs: runs.map(<[Seen]>::to_vec),
         };
         self.unsure += usize::from(first.len() != second.len());
+        if first != second {
+            self.disputes.push(differ("runs"));
+        }
         let numbers = first.len().min(second.len())..=first.len().max(second.len());
         if !numbers.contains(&ours.len()) {
             self.differences.push(differ("number"));
@@ -176,34 +190,49 @@ impl Comparison {
     /// A section of the report.
     pub(super) fn report(&self, lines: usize, seed: u64) -> String {
         let [first, second, ours] = self.alerts;
-        let mut text = format!(
+        format!(
             "## {}\n\n{lines} lines, seed {seed}.\n\n| | |\n|---|---|\n\
              | alerts of crowdsec's first run | {first} |\n| of its second | {second} |\n| ours | {ours} |\n\
              | pairs of scenario and source | {} |\n| pairs of which crowdsec's two runs raise unlike numbers | {} |\n\
              | alerts compared in start, stop and count | {} |\n| of these, crowdsec's runs disagree on | {} |\n\
-             | ours differs from what both runs agree on | {} |\n",
+             | pairs of which its runs disagree in anything | {} |\n\
+             | of these, what the model of a time looked at too early can raise | {} |\n\
+             | ours differs from what both runs agree on | {} |\n\
+             | of these, intended | {} |\n| of these, without a reason | {} |\n",
             self.server.name(),
             self.keys,
             self.unsure,
             self.detailed,
             self.varied,
+            self.disputes.len(),
+            self.early,
             self.differences.len(),
-        );
-        for (name, why) in excused::EXCUSES {
-            let often = self
-                .excuses
-                .iter()
-                .flatten()
-                .filter(|excuse| *excuse == name);
-            let often = often.count();
-            if often > 0 {
-                text.push_str(&format!("| on purpose: {name}. {why} | {often} |\n"));
-            }
-        }
-        text.push_str("\n| scenario | alerts |\n|---|---|\n");
-        for (scenario, alerts) in &self.scenarios {
-            text.push_str(&format!("| `{scenario}` | {alerts} |\n"));
-        }
-        text
+            self.excuses.iter().flatten().count(),
+            self.unexcused().count(),
+        )
+    }
+
+    /// How many alerts crowdsec's first run raised of each of these scenarios, and of others;
+    /// a tabulator between, one a line.
+    pub(super) fn raised<'s>(&self, scenarios: impl Iterator<Item = &'s str>) -> String {
+        let mut all: BTreeMap<&str, usize> = scenarios.map(|name| (name, 0)).collect();
+        let raised = self.scenarios.iter();
+        all.extend(raised.map(|(name, alerts)| (name.as_str(), *alerts)));
+        let lines = all.iter();
+        lines
+            .map(|(name, alerts)| format!("{name}\t{alerts}\n"))
+            .collect()
+    }
+
+    /// Each excuse, whether it must be needed, how often it was, and its reason; parted by
+    /// tabulators, one a line.
+    pub(super) fn excuses(&self) -> String {
+        let line = |excuse: &Excuse| {
+            let needed = self.excuses.iter().flatten();
+            let often = needed.filter(|needed| *needed == excuse).count();
+            let when = if excuse.always { "always" } else { "by chance" };
+            format!("{}\t{when}\t{often}\t{}\n", excuse.name, excuse.why)
+        };
+        EXCUSES.iter().map(line).collect()
     }
 }

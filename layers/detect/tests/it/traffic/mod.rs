@@ -18,6 +18,8 @@ pub(crate) enum Server {
     Apache,
     Sshd,
     Haproxy,
+    /// An nginx that robots and crawlers alone visit, more quickly than the others' visitors.
+    Crawled,
 }
 
 impl Server {
@@ -27,13 +29,14 @@ impl Server {
             Self::Apache => "apache",
             Self::Sshd => "sshd",
             Self::Haproxy => "haproxy",
+            Self::Crawled => "crawled",
         }
     }
 
     /// What its lines are labelled.
     pub(crate) fn label(self) -> &'static str {
         match self {
-            Self::Nginx => "nginx",
+            Self::Nginx | Self::Crawled => "nginx",
             Self::Apache => "apache2",
             Self::Sshd | Self::Haproxy => "syslog",
         }
@@ -44,7 +47,10 @@ impl Server {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lists {
     pub(crate) backdoors: Vec<String>,
+    /// Names that only look like those of robots.
     pub(crate) agents: Vec<String>,
+    /// Names of robots.
+    pub(crate) robots: Vec<String>,
     pub(crate) sensitive: Vec<String>,
     pub(crate) traversal: Vec<String>,
     pub(crate) sqli: Vec<String>,
@@ -148,6 +154,10 @@ pub(crate) fn log(
         Server::Sshd => {
             let acts = stage(&mut dice, lines, shell::visit);
             write::shell(&mut dice, begin, &acts)
+        }
+        Server::Crawled => {
+            let acts = stage(&mut dice, lines, |script| web::crawl(script, lists));
+            write::web(server, &mut dice, begin, &acts)
         }
         Server::Nginx | Server::Apache | Server::Haproxy => {
             let acts = stage(&mut dice, lines, |script| web::visit(script, lists));

@@ -211,6 +211,37 @@ pub(super) fn visit(script: &mut Script<'_, Hit>, lists: &Lists) {
     }
 }
 
+/// One visit of a robot, of a crawler, or of somebody ordinary.
+pub(super) fn crawl(script: &mut Script<'_, Hit>, lists: &Lists) {
+    match script.dice.below(10) {
+        0..2 => ordinary(script),
+        2..6 => {
+            for _ in 0..=script.dice.below(7) {
+                let mut hit = hit(script, "/", 200);
+                let robot = script.dice.pick(&lists.robots);
+                hit.agent = match script.dice.below(4) {
+                    0 => format!("x{robot}"),
+                    1 => format!("Mozilla/5.0 (compatible; {robot}/1.0)"),
+                    _ => robot.clone(),
+                };
+                script.act(hit);
+                script.pace(60_000, 1);
+            }
+        }
+        _ => {
+            // About as quickly as the bucket leaks, or several times so.
+            let quick = *script.dice.pick(&[60, 200, 500, 900]);
+            for _ in 0..=script.dice.below(200) {
+                let mut hit = crawling(script, lists);
+                hit.host = HOSTS[usize::from(script.dice.percent(10))];
+                script.act(hit);
+                let wait = script.dice.below(quick);
+                script.wait(wait);
+            }
+        }
+    }
+}
+
 fn hit(script: &mut Script<'_, Hit>, target: impl Into<String>, status: u16) -> Hit {
     let dice = &mut *script.dice;
     Hit {

@@ -80,8 +80,8 @@ pub(super) fn web(
     for (at, hit) in acts {
         let at = later(begin, *at).max(floor);
         let line = match (server, hit.note) {
-            (Server::Nginx, Note::Access | Note::Broken) => nginx(dice, at, hit),
-            (Server::Nginx, _) => nginx_error(dice, at, hit),
+            (Server::Nginx | Server::Crawled, Note::Access | Note::Broken) => nginx(dice, at, hit),
+            (Server::Nginx | Server::Crawled, _) => nginx_error(dice, at, hit),
             (Server::Haproxy, _) => haproxy(dice, at, hit),
             (_, Note::Access) => apache(dice, at, hit),
             _ => {
