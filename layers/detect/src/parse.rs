@@ -21,6 +21,7 @@ use gates::Next;
 pub(crate) use node::{Node, Rooms, Run, evaluate};
 pub(crate) use stash::Stashes;
 
+use crate::bucket::Seed;
 use crate::event::slot;
 
 /// Compiled parser nodes, by stage.
@@ -104,8 +105,8 @@ impl Stages {
     }
 
     /// Rooms for the captures of every grok, filled as they are used.
-    pub(crate) fn rooms(&self) -> Rooms {
-        Rooms::new(self.groks, self.stages.len())
+    pub(crate) fn rooms(&self, seed: Seed) -> Rooms {
+        Rooms::new(self.groks, self.stages.len(), seed)
     }
 }
 

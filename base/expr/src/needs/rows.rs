@@ -4,6 +4,8 @@
 //! nearly every text has, and more than a few. **Assumes.** Nothing: letters whose case does
 //! not matter are none of these texts. **On failure.** No texts: run the expression.
 
+use core::cmp::Reverse;
+
 use regex_syntax::hir::{Hir, HirKind};
 
 /// The shortest text that is worth looking for.
@@ -26,19 +28,12 @@ pub fn regex_rows(pattern: &str, nest: u32) -> Vec<Box<[u8]>> {
     let mut rows = Rows::default();
     rows.add(&hir);
     rows.end();
-    // The longest are the rarest.
-    while rows.done.len() > MOST {
-        let lengths = rows
-            .done
-            .iter()
-            .enumerate()
-            .map(|(at, row)| (row.len(), at));
-        let Some((_, shortest)) = lengths.min() else {
-            break;
-        };
-        rows.done.remove(shortest);
-    }
-    rows.done
+    // The longest are the rarest; they stay in their order.
+    let mut done: Vec<_> = rows.done.into_iter().enumerate().collect();
+    done.sort_by_key(|(at, row)| (Reverse(row.len()), Reverse(*at)));
+    done.truncate(MOST);
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, row)| row).collect()
 }
 
 #[derive(Default)]

@@ -239,3 +239,15 @@ fn truncated_and_mutated_patterns_never_panic() {
         }
     }
 }
+
+#[test]
+fn groups_in_their_thousands_cost_no_more_than_they_are_long() {
+    // Two states each that only lead on, all in one row: gone through once, not once each.
+    let pattern = format!("{}%{{INT:x}}", "()".repeat(30_000));
+    let library = library(&[("INT", "[0-9]+")]);
+    let grok = library.compile(&pattern).unwrap();
+    let begun = std::time::Instant::now();
+    assert_eq!(run(&grok, "a 7"), pairs(&[("x", "7")]));
+    let took = begun.elapsed();
+    assert!(took < std::time::Duration::from_secs(20), "{took:?}");
+}

@@ -172,20 +172,7 @@ impl Walk {
 
 /// Has every state lead past those that only lead on; the start that is left.
 fn shorten(states: &mut [State], start: u32) -> u32 {
-    let far = |from: u32| {
-        let mut at = from;
-        // A circle of such states has no end, and needs none.
-        for _ in 0..states.len() {
-            match states.get(at as usize) {
-                Some(State::Any(all)) if all.len() == 1 => at = all.first().copied().unwrap_or(at),
-                _ => break,
-            }
-        }
-        at
-    };
-    let ends: Vec<u32> = (0..u32::try_from(states.len()).unwrap_or(0))
-        .map(far)
-        .collect();
+    let ends = ends(states);
     let to = |next: &mut u32| *next = ends.get(*next as usize).copied().unwrap_or(*next);
     for state in states {
         match state {
@@ -198,6 +185,33 @@ fn shorten(states: &mut [State], start: u32) -> u32 {
     let mut start = start;
     to(&mut start);
     start
+}
+
+/// Where each state leads that only leads on, and every other state itself. No state is
+/// gone through twice: a rule may have tens of thousands in a row.
+fn ends(states: &[State]) -> Vec<u32> {
+    let mut ends: Vec<u32> = (0..u32::try_from(states.len()).unwrap_or(0)).collect();
+    let mut known = vec![false; states.len()];
+    let mut passed = Vec::new();
+    for from in 0..ends.len() {
+        let mut at = from;
+        while let Some(State::Any(all)) = states.get(at)
+            && let [next] = **all
+            && let Some(known) = known.get_mut(at).filter(|known| !**known)
+        {
+            // A circle ends at a state that only leads on, which is right: it has no end.
+            *known = true;
+            passed.push(at);
+            at = next as usize;
+        }
+        let end = ends.get(at).copied();
+        for at in passed.drain(..) {
+            if let (Some(place), Some(end)) = (ends.get_mut(at), end) {
+                *place = end;
+            }
+        }
+    }
+    ends
 }
 
 fn of_state(

@@ -8,6 +8,7 @@ use vocab::{Cidr, Timestamp};
 
 use super::enrich::{self, Method};
 use super::gates::{Gates, Next};
+use crate::bucket::Seed;
 use crate::event::slot;
 use crate::explain::Witness;
 use crate::gotime::Dates;
@@ -134,19 +135,20 @@ impl LastDate {
 }
 
 impl Rooms {
-    pub(crate) fn new(groks: usize, stages: usize) -> Self {
+    pub(crate) fn new(groks: usize, stages: usize, seed: Seed) -> Self {
         let (mut rooms, mut passes) = (Vec::new(), Vec::new());
         rooms.resize_with(groks, || None);
-        passes.resize_with(stages, Chosen::default);
+        passes.resize_with(stages, || Chosen::seeded(seed));
         Self {
             rooms,
             passes,
+            may_hold: Chosen::seeded(seed),
             ..Self::default()
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.rooms.is_empty()
+        self.rooms.is_empty() && self.passes.is_empty()
     }
 }
 

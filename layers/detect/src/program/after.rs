@@ -130,7 +130,7 @@ impl Program {
     }
 
     fn run_postoverflows(&self, overflow: &Overflow, scratch: &mut Scratch) {
-        let mut rooms = self.postoverflows.rooms();
+        scratch.fit_after(&self.postoverflows);
         let mut run = Run {
             env: EventEnv {
                 event: &mut scratch.event,
@@ -138,7 +138,7 @@ impl Program {
                 memo: &scratch.memo,
                 now: overflow.stop_at,
             },
-            rooms: &mut rooms,
+            rooms: &mut scratch.after,
             whites: None,
             dates: &self.dates,
             stage: 0,

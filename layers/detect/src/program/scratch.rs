@@ -37,6 +37,8 @@ pub struct Scratch {
     pub(crate) event: Event,
     pub(crate) memo: RefCell<Memo>,
     pub(crate) rooms: Rooms,
+    /// The same for postoverflows.
+    pub(crate) after: Rooms,
     pub(crate) pours: Vec<Pour>,
     pub(crate) chosen: Chosen,
     pub(crate) hashes: Hashes,
@@ -63,8 +65,9 @@ impl Scratch {
             event: Event::new(program.slots()),
             memo: RefCell::default(),
             rooms: Rooms::default(),
+            after: Rooms::default(),
             pours: Vec::new(),
-            chosen: Chosen::default(),
+            chosen: Chosen::seeded(seed),
             hashes: Hashes::default(),
             text: Vec::new(),
             seed,
@@ -150,16 +153,18 @@ impl Scratch {
         if self.fitted != program {
             self.fitted = program;
             self.rooms = Rooms::default();
+            self.after = Rooms::default();
             self.memo.get_mut().forget();
-            self.chosen = Chosen::default();
+            self.chosen = Chosen::seeded(self.seed);
         }
     }
 
     pub(crate) fn fit(&mut self, stages: &Stages) {
-        if self.rooms.is_empty() {
-            self.rooms = stages.rooms();
-            self.rooms.plain = self.plain;
-        }
+        fit(&mut self.rooms, stages, self.seed, self.plain);
+    }
+
+    pub(crate) fn fit_after(&mut self, stages: &Stages) {
+        fit(&mut self.after, stages, self.seed, self.plain);
     }
 
     pub(crate) fn group_address(&mut self, client: ClientAddr) {
@@ -325,4 +330,12 @@ fn put(keeper: &mut Keeper, space: Space, name: &str, value: &[u8]) {
         Space::Parsed => keeper.parsed(name, value),
         _ => keeper.enriched(name, value),
     };
+}
+
+/// Makes room for what runs through these stages, unless it is there.
+fn fit(rooms: &mut Rooms, stages: &Stages, seed: Seed, plain: bool) {
+    if rooms.is_empty() {
+        *rooms = stages.rooms(seed);
+        rooms.plain = plain;
+    }
 }

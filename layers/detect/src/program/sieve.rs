@@ -22,6 +22,7 @@ use self::texts::{Bits, Texts, bits};
 use self::words::Words;
 use super::env::Memo;
 use super::scenario::Scenario;
+use crate::bucket::Seed;
 use crate::data::DataSet;
 use crate::event::{Event, slot};
 
@@ -223,6 +224,14 @@ impl Seen {
 }
 
 impl Chosen {
+    /// Nothing yet; what is remembered lies at places that hang on the seed.
+    pub(crate) fn seeded(seed: Seed) -> Self {
+        Self {
+            passes: Passes::seeded(seed.distinct(b"facts")),
+            ..Self::default()
+        }
+    }
+
     /// The first chosen scenario at or after `from`, with its index.
     pub(crate) fn next<'s>(
         &self,

@@ -29,6 +29,8 @@ const CLAUSES: usize = 16;
 const FEW: usize = 4;
 /// How many words there are at most.
 const WORDS: usize = 8_192;
+/// How many letters they have in all: each may cost the automaton half a kilobyte.
+const LETTERS: usize = 64 << 10;
 /// How many clauses the sides of one `or` are joined to at most.
 const JOINS: usize = 12;
 /// Words of which one must stand in a field.
@@ -369,7 +371,8 @@ impl<'d> Builder<'d> {
         }
         let fact = Some(self.next_word).filter(|fact| *fact < FactSet::MOST)?;
         let (list, field) = self.list(slot)?;
-        if list.words.len() + key.1.len() > WORDS {
+        let letters: usize = key.1.iter().map(|word| word.len()).sum();
+        if list.words.len() + key.1.len() > WORDS || list.letters + letters > LETTERS {
             return None;
         }
         for word in &key.1 {

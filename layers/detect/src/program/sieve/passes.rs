@@ -3,7 +3,8 @@
 //! For: not going through all scenarios for each event. Events of one kind have the same
 //! facts about whole fields, however different their paths are: which scenarios these leave,
 //! and which clauses words must decide for each, is remembered by the facts. Refuses: to grow
-//! with what strangers send: a set of facts has one place, where the later one stays.
+//! with what strangers send: a set of facts has one place, where the later one stays; which
+//! one is nobody's to choose, since the places are seeded.
 //! Assumes: facts about whole fields stand in the first words of a fact set.
 
 use super::texts::Bits;
@@ -11,7 +12,10 @@ use super::{Ask, Chosen, Clause, FactSet, Sieve};
 
 /// Sets of facts and what they leave: one a place.
 #[derive(Debug, Default)]
-pub(super) struct Passes(Vec<Passing>);
+pub(super) struct Passes {
+    places: Vec<Passing>,
+    seed: u64,
+}
 
 /// What a set of facts leaves.
 #[derive(Clone, Debug, Default)]
@@ -29,20 +33,27 @@ pub(super) struct Passing {
 impl Passes {
     const PLACES: usize = 512;
 
+    pub(super) fn seeded(seed: u64) -> Self {
+        Self {
+            places: Vec::new(),
+            seed,
+        }
+    }
+
     /// What the facts about whole fields leave.
     fn of(&mut self, sieve: &Sieve, facts: &FactSet) -> &Passing {
-        if self.0.is_empty() {
-            self.0.resize(Self::PLACES, Passing::default());
+        if self.places.is_empty() {
+            self.places.resize(Self::PLACES, Passing::default());
         }
         let whole = facts.words.get(..sieve.whole).unwrap_or_default();
-        // Not seeded: a collision costs one more look at all scenarios, nothing else.
-        let hash = whole.iter().fold(0x9e37_79b9_7f4a_7c15_u64, |hash, word| {
+        // Two that share a place cost one more look at all scenarios each time.
+        let hash = whole.iter().fold(self.seed, |hash, word| {
             let hash = (hash ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd);
             hash ^ hash >> 32
         });
         let place = usize::try_from(hash % Self::PLACES as u64).unwrap_or(0);
         static NOTHING: Passing = Passing::nothing();
-        let Some(passing) = self.0.get_mut(place) else {
+        let Some(passing) = self.places.get_mut(place) else {
             return &NOTHING;
         };
         if passing.facts.is_empty() || passing.facts != whole {

@@ -149,6 +149,8 @@ pub(super) struct WordList {
     pub(super) words: Vec<Word>,
     /// Where each word stands.
     places: HashMap<Box<[u8]>, usize>,
+    /// How many letters they have in all.
+    pub(super) letters: usize,
 }
 
 impl WordList {
@@ -164,6 +166,7 @@ impl WordList {
             texts: Vec::new(),
             words: Vec::new(),
             places: HashMap::new(),
+            letters: 0,
         }
     }
 
@@ -177,6 +180,7 @@ impl WordList {
         }
         self.places.insert(word.into(), self.words.len());
         self.texts.push(word.into());
+        self.letters += word.len();
         self.words.push(Word {
             length: word.len(),
             facts: vec![fact],
