@@ -19,6 +19,7 @@
 //! | [`inquiry`] | what rules ask the network, asked beside everything else |
 //! | [`posture`] | what holds, for `status` |
 //! | [`profiles_file`] | profiles in CrowdSec's form |
+//! | [`simulation_file`] | what CrowdSec's form says runs in simulation |
 //! | [`control`] | the control socket, both ends |
 //! | [`commands`] | what the command line's words do |
 //! | [`demo`] | the narrated demo |
@@ -40,6 +41,7 @@ pub mod oracle;
 pub mod posture;
 pub mod profiles_file;
 pub mod rulebook;
+pub mod simulation_file;
 pub mod surroundings;
 pub mod term;
 pub mod translate;

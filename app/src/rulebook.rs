@@ -20,7 +20,7 @@ use detect::rules::{
     self, Bounds, DataFile, DataKind, Fault, Found, Items, ParserDoc, RuleSet, Sources,
 };
 
-use crate::Error;
+use crate::{Error, simulation_file};
 pub use installed::Installed;
 pub(crate) use installed::{cannot as installed_cannot, tuned};
 
@@ -69,7 +69,8 @@ impl Rulebook {
 /// is off.
 ///
 /// # Errors
-/// When a folder cannot be read, or a rule is broken and must not be.
+/// When a folder or `detection.crowdsec_simulation` cannot be read, or a rule is broken and
+/// must not be.
 pub fn of(config: &Config) -> Result<Rulebook, Error> {
     load(&config.detection, &Installed::of(config)?)
 }
@@ -77,13 +78,18 @@ pub fn of(config: &Config) -> Result<Rulebook, Error> {
 /// Compiles what the configuration names, with `installed` beside it.
 ///
 /// # Errors
-/// When a folder cannot be read, or a rule is broken and must not be.
+/// When a folder or `detection.crowdsec_simulation` cannot be read, or a rule is broken and
+/// must not be.
 pub fn load(detection: &Detection, installed: &Installed) -> Result<Rulebook, Error> {
     if !detection.enabled {
         return Ok(compile(RuleSet::default(), &DataSet::default(), true));
     }
     let (mut set, data) = everything(detection, installed)?;
     tuning::apply(&mut set, detection, installed);
+    if let Some(file) = &detection.crowdsec_simulation {
+        let simulation = simulation_file::read(file)?;
+        tuning::simulate(&mut set, |name| simulation.covers(name));
+    }
     let rulebook = compile(set, &data, true);
     if detection.on_broken_rule == OnBrokenRule::Refuse && !rulebook.faults.is_empty() {
         return Err(Error::Operator(format!(

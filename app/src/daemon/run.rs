@@ -229,6 +229,8 @@ fn readable(config: &Config, arguments: &Arguments) -> Vec<PathBuf> {
             .filter_map(|path| parent(path)),
     );
     paths.extend(config.book.crowdsec_profiles.as_deref().and_then(parent));
+    let simulation = config.detection.crowdsec_simulation.as_deref();
+    paths.extend(simulation.and_then(parent));
     paths.extend(watched(arguments).as_deref().and_then(parent));
     paths
 }

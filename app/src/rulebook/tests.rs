@@ -22,6 +22,7 @@ fn detection() -> Detection {
         data: None,
         on_broken_rule: OnBrokenRule::Refuse,
         simulation: Vec::new(),
+        crowdsec_simulation: None,
         tune: BTreeMap::new(),
         learn: std::time::Duration::ZERO,
     }
@@ -145,6 +146,45 @@ fn tuning_changes_what_runs_and_no_file_and_the_configuration_wins() {
     assert!(mine(&detection(), off).is_none());
     let untouched = fs::read_to_string(folder.path().join("scenarios/me/mine.yaml")).unwrap();
     assert_eq!(untouched, SCENARIO);
+}
+
+#[test]
+fn crowdsecs_file_of_simulation_adds_to_ours_and_a_broken_one_is_refused() {
+    let folder = folder();
+    let file = folder.path().join("simulation.yaml");
+    let simulated = |text: &str, ours: &[&str]| {
+        fs::write(&file, text).unwrap();
+        let detection = Detection {
+            rules: Some(folder.path().to_owned()),
+            crowdsec_simulation: Some(file.clone()),
+            simulation: ours.iter().map(|name| (*name).to_owned()).collect(),
+            ..detection()
+        };
+        let rulebook =
+            load(&detection, &Installed::default()).map_err(|error| error.to_string())?;
+        let specs = rulebook.program.specs().iter();
+        let simulated = specs.filter(|spec| spec.simulated);
+        Ok::<_, String>(
+            simulated
+                .map(|spec| spec.name.to_string())
+                .collect::<Vec<_>>(),
+        )
+    };
+    assert!(simulated("simulation: off\n", &[]).unwrap().is_empty());
+    let listed = "simulation: off\nexclusions: [me/mine]\n";
+    assert_eq!(simulated(listed, &[]).unwrap(), ["me/mine"]);
+    assert_eq!(simulated(listed, &["me/mine"]).unwrap(), ["me/mine"]);
+    assert_eq!(
+        simulated("simulation: off\n", &["me/mine"]).unwrap(),
+        ["me/mine"]
+    );
+    let all = simulated("simulation: on\nexclusions: [me/mine]\n", &[]).unwrap();
+    assert!(all.len() > 10 && !all.contains(&"me/mine".to_owned()));
+    let broken = simulated("simulate: on\n", &[]).unwrap_err();
+    assert!(
+        broken.contains("simulation.yaml: line 1: unknown key"),
+        "{broken}"
+    );
 }
 
 #[test]

@@ -23,8 +23,17 @@ pub(super) fn apply(set: &mut RuleSet, detection: &Detection, installed: &Instal
         if let Some(tune) = of(scenario) {
             one(scenario, &tune, installed);
         }
-        let here = installed.tuning.0.get(&scenario.name);
-        if detection.simulation.contains(&scenario.name) || here.is_some_and(|one| one.simulated) {
+    }
+    simulate(set, |name| {
+        let here = installed.tuning.0.get(name);
+        detection.simulation.iter().any(|one| one == name) || here.is_some_and(|one| one.simulated)
+    });
+}
+
+/// Has scenarios raise alerts that bar nobody; those that do so already stay as they are.
+pub(super) fn simulate(set: &mut RuleSet, covers: impl Fn(&str) -> bool) {
+    for scenario in &mut set.scenarios {
+        if !scenario.simulated && covers(&scenario.name) {
             scenario.simulated = true;
             // Another rule: its silence after an alert that barred nobody must not outlast it.
             scenario.hash.push_str("+simulated");

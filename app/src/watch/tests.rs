@@ -45,6 +45,7 @@ impl House {
             data: None,
             on_broken_rule: OnBrokenRule::Refuse,
             simulation: Vec::new(),
+            crowdsec_simulation: None,
             tune: BTreeMap::new(),
             learn: std::time::Duration::ZERO,
         };

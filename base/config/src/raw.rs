@@ -376,6 +376,10 @@ pub struct Detection {
     pub on_broken_rule: BrokenRule,
     /// Scenarios that raise alerts and never bar anyone. Empty.
     pub simulation: Vec<String>,
+    /// A `simulation.yaml` of CrowdSec's: what it covers raises alerts and bars nobody,
+    /// besides the list above. Left out: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crowdsec_simulation: Option<String>,
     /// Scenarios that are tuned, one `[detection.tune."name"]` each, so that hub files
     /// stay as they were installed.
     pub tune: BTreeMap<String, Tune>,
@@ -396,6 +400,7 @@ impl Default for Detection {
             data: None,
             on_broken_rule: BrokenRule::Skip,
             simulation: Vec::new(),
+            crowdsec_simulation: None,
             tune: BTreeMap::new(),
             learn: span("7d"),
         }

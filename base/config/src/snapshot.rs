@@ -360,6 +360,8 @@ pub struct Detection {
     pub on_broken_rule: OnBrokenRule,
     /// Scenarios that are shown and never enforced.
     pub simulation: Vec<String>,
+    /// CrowdSec's file of what is shown and never enforced, besides those.
+    pub crowdsec_simulation: Option<PathBuf>,
     /// Scenarios that are tuned, by name.
     pub tune: BTreeMap<String, Tune>,
     /// How long a site whose mode is left out only watches volume rules.

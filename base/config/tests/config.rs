@@ -326,6 +326,7 @@ const FAULTS: &[(&str, Cause, usize, usize, &str)] = &[
     ("[detection]\nhub_url = 'https:///x'", Cause::BadValue, 2, 11, "names no host"),
     ("[detection]\nitems = ['a/b']", Cause::Conflict, 2, 9, "no hub is named"),
     ("[detection]\nsimulation = ['a b']", Cause::BadValue, 2, 15, "not a name"),
+    ("[detection]\ncrowdsec_simulation = '/missing.yaml'", Cause::File, 2, 23, "there is no such file"),
     ("[detection]\non_broken_rule = 'skpi'", Cause::BadValue, 2, 18, "'skip', 'refuse'"),
     ("[detection.tune.'a/b']\ncapacity = 0", Cause::BadValue, 2, 12, "from 1 to 1000000"),
     ("[detection.tune.'a/b']\nleakspeed = 'fast'", Cause::BadValue, 2, 13, "not a span of time"),

@@ -32,6 +32,10 @@ pub(super) fn detection(check: &mut Check<'_>, raw: &raw::Detection) -> Detectio
     }
     names(check, "detection.items", &raw.items);
     names(check, "detection.simulation", &raw.simulation);
+    let crowdsec_simulation = raw
+        .crowdsec_simulation
+        .as_ref()
+        .map(|text| check.existing("detection.crowdsec_simulation", text, &FileKind::File));
     if let Some(problem) = not_fetchable(&raw.hub_url) {
         let help = "Expected https://host/folder without a user name, a query or a fragment.";
         check.bad("detection.hub_url", &raw.hub_url, problem, help);
@@ -49,6 +53,7 @@ pub(super) fn detection(check: &mut Check<'_>, raw: &raw::Detection) -> Detectio
             raw::BrokenRule::Refuse => OnBrokenRule::Refuse,
         },
         simulation: raw.simulation.clone(),
+        crowdsec_simulation,
         tune: tuned(check, &raw.tune),
         learn: check.span("detection.learn", &raw.learn),
     }
