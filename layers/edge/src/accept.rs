@@ -49,8 +49,10 @@ pub(crate) async fn run(core: Rc<Core>, mut doors: Vec<Door>) -> usize {
                 for order in orders.take() {
                     match order {
                         Order::Bar(source) => {
-                            if !core.shared.gate.is_paused(now()) {
-                                let cut = core.registry.bar(source);
+                            let (gate, now) = (&core.shared.gate, now());
+                            if !gate.is_paused(now) {
+                                let spared = |address| gate.is_allowed(ClientAddr::new(address), now);
+                                let cut = core.registry.bar(source, spared);
                                 tracing::debug!(source = %source, cut, "closed a barred source's connections");
                             }
                         }

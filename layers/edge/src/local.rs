@@ -176,11 +176,11 @@ impl Core {
     /// observer has just heard. The core's own turn at its orders may come many tasks later.
     /// A trusted proxy's connection is not its client's.
     pub(crate) fn heed_bars(&self, line: &Line) {
-        if self.orders.bars(line.owner())
-            && line.enforced.get()
-            && !line.proxied()
-            && !self.shared.gate.is_paused(now())
-        {
+        if !self.orders.bars(line.owner()) || !line.enforced.get() || line.proxied() {
+            return;
+        }
+        let (gate, now) = (&self.shared.gate, now());
+        if !gate.is_paused(now) && !gate.is_allowed(ClientAddr::new(line.owner()), now) {
             line.bar();
         }
     }

@@ -227,6 +227,15 @@ impl Line {
         self.moved.replace(0)
     }
 
+    /// Whose standing decides: the client that was named, or else the owner.
+    fn judged_as(&self) -> IpAddr {
+        if self.proxied() {
+            self.client.get()
+        } else {
+            self.owner()
+        }
+    }
+
     fn is_from(&self, source: Cidr) -> bool {
         source.contains(self.client.get()) || (!self.proxied() && source.contains(self.owner()))
     }
@@ -280,12 +289,12 @@ impl Registry {
         self.lines.borrow().len() - self.free.borrow().len()
     }
 
-    /// Stops every connection of a source, but those of sites that only observe;
-    /// returns how many.
-    pub(crate) fn bar(&self, source: Cidr) -> u64 {
+    /// Stops every connection of a source, but those of sites that only observe and of
+    /// addresses in it that are `spared`; returns how many.
+    pub(crate) fn bar(&self, source: Cidr, spared: impl Fn(IpAddr) -> bool) -> u64 {
         let mut stopped = 0;
         self.each(|line| {
-            if line.enforced.get() && line.is_from(source) {
+            if line.enforced.get() && line.is_from(source) && !spared(line.judged_as()) {
                 line.bar();
                 stopped += 1;
             }
@@ -421,7 +430,7 @@ mod tests {
             registry.add(one);
         }
         proxy.belongs_to(ClientAddr::new("192.0.2.1".parse().unwrap()));
-        assert_eq!(registry.bar("192.0.2.1/32".parse().unwrap()), 2);
+        assert_eq!(registry.bar("192.0.2.1/32".parse().unwrap(), |_| false), 2);
         assert_eq!(direct.cut.get(), Some(Cut::Barred));
         assert_eq!(other.cut.get(), None);
         // a ban of the proxy itself must not cut its clients
@@ -430,14 +439,27 @@ mod tests {
         registry.add(&second);
         let observed = Rc::new(Line::new("192.0.2.1".parse().unwrap(), false, false));
         registry.add(&observed);
-        registry.bar("192.0.2.1/32".parse().unwrap());
+        registry.bar("192.0.2.1/32".parse().unwrap(), |_| false);
         assert_eq!(
             observed.cut.get(),
             None,
             "DENY: cut by a site that only observes"
         );
-        registry.bar("10.0.0.1/32".parse().unwrap());
+        registry.bar("10.0.0.1/32".parse().unwrap(), |_| false);
         assert_eq!(second.cut.get(), None, "DENY: cut another's exchange");
+    }
+
+    #[test]
+    fn a_barred_range_stops_nobody_in_it_who_is_allowed() {
+        let registry = Registry::default();
+        let (allowed, neighbour) = (line("2001:db8::5", false), line("2001:db8::6", false));
+        for one in [&allowed, &neighbour] {
+            registry.add(one);
+        }
+        let spared = |address: IpAddr| address == "2001:db8::5".parse::<IpAddr>().unwrap();
+        assert_eq!(registry.bar("2001:db8::/64".parse().unwrap(), spared), 1);
+        assert_eq!(allowed.cut.get(), None, "locked out");
+        assert_eq!(neighbour.cut.get(), Some(Cut::Barred), "DENY");
     }
 
     #[test]
@@ -456,8 +478,8 @@ mod tests {
         }
         deciding.set_in_hand(true);
         slow.set_in_hand(true);
-        registry.bar(source);
-        registry.bar(source);
+        registry.bar(source, |_| false);
+        registry.bar(source, |_| false);
         assert_eq!(idle.check(&cx), Err(Cut::Barred));
         deciding.set_in_hand(false);
         assert_eq!(deciding.check(&cx), Ok(()), "the answer is sent");

@@ -201,6 +201,12 @@ impl Gate {
         }
     }
 
+    /// Whether `client` is never barred, whatever range around it is.
+    #[must_use]
+    pub fn is_allowed(&self, client: ClientAddr, now: Timestamp) -> bool {
+        matches!(self.book.load().standing(client.0, now), Standing::Allowed)
+    }
+
     /// The ban that bars `client` from `site` now, if one does. For the sweep that closes open
     /// connections, streams and tunnels after the book changed.
     #[must_use]
