@@ -19,10 +19,13 @@ mod why;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use book::{AdmitPolicy, Applied, Author, Book, Bounds, Entry, EntryId, NodeId, Op, Published};
+use book::{
+    AdmitPolicy, Applied, Author, Book, Bounds, Cursor, Entry, EntryId, NodeId, Op, Published,
+};
 use respond::Volume;
 use store::{Recovered, Store, Ticket};
 use vocab::{Alert, Cidr, Decision, DecisionId, Refusal, RefusedBy, Timestamp};
@@ -43,7 +46,10 @@ pub type Closer = Box<dyn Fn(Cidr) + Send + Sync>;
 /// Keeps the book.
 pub struct Bookkeeper {
     published: Arc<Published>,
-    desk: Arc<Mutex<Desk>>,
+    desk: Mutex<Desk>,
+    /// Up to where each node's entries rest on disk: told by the store's thread, which has
+    /// little processor time and so holds no lock that cores wait for.
+    durable: Sender<(NodeId, Cursor)>,
     store: Store,
     recent: Recent,
     closer: OnceLock<Closer>,
@@ -71,6 +77,8 @@ struct Desk {
     /// Numbers entries that stand for the configuration and never reach the log.
     configured: Author,
     configured_items: Vec<book::AllowId>,
+    /// What was told of the disk and is not in the book yet.
+    durable: Receiver<(NodeId, Cursor)>,
 }
 
 /// The node that stands for the configuration file in the book's fold.
@@ -94,6 +102,7 @@ impl Bookkeeper {
         let now = now();
         let published = Arc::new(Published::new(book.view(now)));
         published.publish(&policy.protected.changes_from(&book::Protected::default()));
+        let (durable, told) = channel();
         let desk = Desk {
             book,
             author: Author::new(node, recovered.epoch),
@@ -103,10 +112,12 @@ impl Bookkeeper {
             neighbours: Neighbours::default(),
             configured: Author::new(CONFIGURATION, 1),
             configured_items: Vec::new(),
+            durable: told,
         };
         Self {
             published,
-            desk: Arc::new(Mutex::new(desk)),
+            desk: Mutex::new(desk),
+            durable,
             store,
             recent: Recent::default(),
             closer: OnceLock::new(),
@@ -245,18 +256,22 @@ impl Bookkeeper {
     }
 
     fn mark_when_durable(&self, ticket: &Ticket, last: &Entry) {
-        let (desk, node, upto) = (Arc::clone(&self.desk), last.node, last.cursor());
+        let (told, node, upto) = (self.durable.clone(), last.node, last.cursor());
         ticket.then(move |outcome| {
             if outcome.is_ok() {
-                let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-                desk.book.committed(node, upto);
+                // Nobody is there to hear it only when all is over.
+                let _told = told.send((node, upto));
             }
         });
     }
 
     fn lock(&self) -> MutexGuard<'_, Desk> {
         // Every change is applied whole before anything that could panic.
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Ok((node, upto)) = desk.durable.try_recv() {
+            desk.book.committed(node, upto);
+        }
+        desk
     }
 }
 
