@@ -19,6 +19,8 @@ const LONGEST_VALUE: usize = 256;
 const LONGEST_REASON: usize = 1_024;
 /// The longest name of a kind that only other enforcers understand, in bytes.
 const LONGEST_KIND: usize = 64;
+/// How many decisions of a kind and stronger may be about exactly one address or range.
+const MOST_ON_ONE: usize = 64;
 
 /// A decision that somebody would like to see.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -189,6 +191,16 @@ pub enum Refused {
         /// Its end.
         until: Timestamp,
     },
+    /// As many decisions that are as strong are about exactly this already.
+    #[error(
+        "{held} decisions about {range} are in force, as strong as this one; one must end before the next."
+    )]
+    Stacked {
+        /// What was proposed.
+        range: Cidr,
+        /// How many there are.
+        held: usize,
+    },
     /// The origin made too many decisions within this minute.
     #[error(
         "{origin} has spent its budget of {budget} decisions a minute; the next minute brings a new one."
@@ -241,17 +253,7 @@ pub fn admit(
         if policy.local_alert_only && !person && touches_local(range) {
             return Err(Refused::Local { range });
         }
-        if !person
-            && let Some(covering) = book
-                .covering(range, now)
-                .into_iter()
-                .find(|held| held.force() >= Force::from(&proposed.kind) && held.until() >= until)
-        {
-            return Err(Refused::AlreadyCovered {
-                id: covering.id(),
-                until: covering.until(),
-            });
-        }
+        not_news(range, proposed, until, book, now)?;
     }
     within_budget(&proposed.origin, budget, book, now)?;
     Ok(Decision {
@@ -264,6 +266,37 @@ pub fn admit(
         created: now,
         until,
     })
+}
+
+/// Whether what holds already makes this needless, or one too many: a request is judged by
+/// all that is held on its source.
+fn not_news(
+    range: Cidr,
+    proposed: &Proposed,
+    until: Timestamp,
+    book: &Book,
+    now: Timestamp,
+) -> Result<(), Refused> {
+    let force = Force::from(&proposed.kind);
+    let held = book.covering(range, now);
+    let strong = || held.iter().filter(|held| held.force() >= force);
+    // People are taken at their word.
+    if proposed.origin != Origin::Operator
+        && let Some(covering) = strong().find(|held| held.until() >= until)
+    {
+        return Err(Refused::AlreadyCovered {
+            id: covering.id(),
+            until: covering.until(),
+        });
+    }
+    let stacked = strong().filter(|held| held.cidr() == Some(range)).count();
+    if stacked >= MOST_ON_ONE {
+        return Err(Refused::Stacked {
+            range,
+            held: stacked,
+        });
+    }
+    Ok(())
 }
 
 fn well_formed(proposed: &Proposed) -> Result<Option<Cidr>, Refused> {

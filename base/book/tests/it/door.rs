@@ -283,6 +283,41 @@ fn what_is_covered_already_is_not_written_again() {
 }
 
 #[test]
+fn decisions_about_one_source_do_not_pile_up_and_a_stronger_one_is_still_taken() {
+    let mut book = book();
+    let throttle = |address| book::Proposed {
+        kind: Kind::Throttle,
+        ..proposed(address, DETECTION)
+    };
+    let mut held = 0;
+    for number in 0..200_u32 {
+        // Each later, so that none is covered by those before.
+        let seconds = 5 * i64::from(number);
+        let time = at(seconds);
+        let again = throttle("203.0.113.9");
+        match admit(
+            &again,
+            DecisionId(100 + u128::from(number)),
+            &policy(),
+            &book,
+            time,
+        ) {
+            Ok(decision) => {
+                held += 1;
+                let add = Op::Add { decision };
+                book.apply(&entry(1, 10 + u64::from(number), seconds, add));
+            }
+            Err(why) => assert!(matches!(why, Refused::Stacked { held: 64, .. }), "{why}"),
+        }
+    }
+    assert_eq!(held, 64);
+    let ask =
+        |proposed: &book::Proposed| admit(proposed, DecisionId(7), &policy(), &book, at(1_001));
+    assert!(ask(&throttle("203.0.113.10")).is_ok(), "another's");
+    assert!(ask(&proposed("203.0.113.9", DETECTION)).is_ok(), "a ban");
+}
+
+#[test]
 fn budgets_are_kept_per_origin_by_the_minute_and_in_total() {
     let tight = Budget {
         per_minute: 3,
