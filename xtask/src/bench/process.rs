@@ -1,5 +1,6 @@
 //! Processes that the benchmark starts, and what the kernel says they cost.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -130,13 +131,58 @@ fn ticks_per_second() -> Result<f64> {
     text.trim().parse().context("getconf gave no number.")
 }
 
-/// Resident memory of a family, in MiB.
+/// Resident memory of a family, in MiB. What its processes share counts once: files by the
+/// process that has most of a mapping, and the rest, which only a family shares, by
+/// proportion. Other instances of the same program, which run beside it, take nothing off.
 pub(super) fn resident(family: &[u32]) -> f64 {
-    let each = family.iter().map(|id| {
-        let text = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        kibibytes(&text, "VmRSS:")
+    let read =
+        |id: &u32, file: &str| fs::read_to_string(format!("/proc/{id}/{file}")).unwrap_or_default();
+    let own = family.iter().map(|id| {
+        let text = read(id, "smaps_rollup");
+        kibibytes(&text, "Pss_Anon:") + kibibytes(&text, "Pss_Shmem:")
     });
-    each.sum::<f64>() / 1024.0
+    let mut files: HashMap<String, f64> = HashMap::new();
+    for id in family {
+        let mut all: HashMap<String, f64> = HashMap::new();
+        for (mapping, resident) in of_files(&read(id, "smaps")) {
+            *all.entry(mapping).or_default() += resident;
+        }
+        for (mapping, resident) in all {
+            let known = files.entry(mapping).or_default();
+            *known = known.max(resident);
+        }
+    }
+    (own.sum::<f64>() + files.values().sum::<f64>()) / 1024.0
+}
+
+/// Which part of which file each mapping of smaps shows, and how much of it is resident and
+/// still the file's, in KiB.
+fn of_files(smaps: &str) -> Vec<(String, f64)> {
+    let mut found: Vec<(String, f64)> = Vec::new();
+    let mut counts = false;
+    for line in smaps.lines() {
+        let mut words = line.split_whitespace();
+        let first = words.next().unwrap_or_default();
+        if let Some(key) = first.strip_suffix(':') {
+            let sign = match key {
+                "Rss" => 1.0,
+                "Anonymous" => -1.0,
+                _ => continue,
+            };
+            let size = words.next().and_then(|word| word.parse::<f64>().ok());
+            if let (true, Some((_, resident)), Some(size)) = (counts, found.last_mut(), size) {
+                *resident += sign * size;
+            }
+            continue;
+        }
+        // 'from-to rights offset device inode path'
+        let (offset, device, inode) = (words.nth(1), words.next(), words.next());
+        counts = inode.is_some_and(|inode| inode != "0");
+        if let (true, Some(offset), Some(device), Some(inode)) = (counts, offset, device, inode) {
+            found.push((format!("{device} {inode} {offset}"), 0.0));
+        }
+    }
+    found
 }
 
 pub(super) fn kibibytes(text: &str, key: &str) -> f64 {
@@ -187,5 +233,8 @@ mod tests {
     fn resident_memory_is_read_from_its_line() {
         assert!((kibibytes("VmHWM: 9 kB\nVmRSS:\t  2048 kB\n", "VmRSS:") - 2048.0).abs() < 1e-9);
         assert!(kibibytes("VmHWM: 9 kB", "VmRSS:").abs() < 1e-9);
+        let smaps = "55a0-55b0 r-xp 00001000 08:01 42   /usr/bin/x\nSize:  9 kB\nRss:  8 kB\nAnonymous:  3 kB\n\
+            55b0-55c0 rw-p 00000000 00:00 0   [heap]\nRss:  100 kB\nAnonymous:  100 kB\n";
+        assert_eq!(of_files(smaps), [("08:01 42 00001000".to_owned(), 5.0)]);
     }
 }

@@ -141,7 +141,7 @@ fn method(out: &mut String) -> Result<()> {
 fn table(out: &mut String, rows: &[Row]) -> Result<()> {
     writeln!(
         out,
-        "| proxy | CPU µs/request | × nginx (middle half) | of it user | user × nginx | requests/s | p50 µs | p99 µs | RSS MiB |\n\
+        "| proxy | CPU µs/request | × nginx (middle half) | of it user | user × nginx | requests/s | p50 µs | p99 µs | MiB |\n\
          |---|---|---|---|---|---|---|---|---|"
     )?;
     for row in rows {
@@ -232,7 +232,7 @@ fn memory(out: &mut String, measured: &Measured) -> Result<()> {
     writeln!(
         out,
         "### Memory: {idle} idle connections, then {active} busy ones beside them\n\n\
-         Resident MiB of all processes of a proxy, everything on. Each idle connection has made one request. What \
+         Resident MiB of all processes of a proxy, what they share counted once, everything on. Each idle connection has made one request. What \
          the kernel holds for sockets is not counted for anybody. With Ringwall, wrk's address is on the never-ban list \
          here, since a thousand busy connections of one address are over its limits: limits and bans do not reach them. \
          The full book has {} bans.\n\n\
