@@ -11,6 +11,7 @@
 
 #![no_main]
 
+mod cases;
 mod kept;
 /// The protocol's answers name a view of labels; only its questions are read here.
 mod labels {
@@ -130,6 +131,16 @@ const TARGETS: &[Target] = &[
         name: "grok",
         run: rules::grok,
         seeds: rules::grok_seeds,
+    },
+    Target {
+        name: "assert",
+        run: cases::assert,
+        seeds: cases::assert_seeds,
+    },
+    Target {
+        name: "case",
+        run: cases::case,
+        seeds: cases::case_seeds,
     },
     Target {
         name: "gotime",

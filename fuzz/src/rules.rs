@@ -8,14 +8,14 @@ use detect::bucket::Seed;
 use detect::data::DataSet;
 use detect::explain::Trace;
 use detect::gotime::Dates;
-use detect::grok::Library;
+use detect::grok::{Grok, Library, Room};
 use detect::program::{Line, Options, Program, Scratch};
 use detect::rules::disk::Place;
 use detect::rules::{self, Bounds, Found as RuleFile, Items, Sources};
 use expr::{Env, Found, Schema, SlotId, Type, Value};
 use vocab::{ClientAddr, HttpEvent, Timestamp};
 
-const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_845);
+pub(crate) const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_359_845);
 
 /// Every path is a text.
 struct Texts;
@@ -146,34 +146,63 @@ fn library() -> &'static Library {
 }
 
 pub(crate) fn grok_seeds() -> Vec<Vec<u8>> {
-    [
-        "%{IP:source} %{WORD:verb} %{DATA:rest}\n192.0.2.1 GET /",
+    let mut seeds = [
+        "%{IP:source} %{WORD:verb} %{DATA:rest}\n192.0.2.1 GET /\0a 192.0.2.1 GET /\0",
         "%{HTTPDATE:at} %{NUMBER:n}\n22/Nov/2026:12:00:00 +0000 5",
         "(?P<a>x)%{GREEDYDATA:all}$\nxyz",
         "%{COMBINEDAPACHELOG}\n192.0.2.1 - - [22/Nov/2026:12:00:00 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"x\"",
+        "(?:a*)*%{WORD:x}|(|a)+?%{INT:y}?\naab\0 12",
+        "(a|ab)(c|bcd)%{DATA:x}%{INT:y}\nabcd1\0abbcd",
+        "(?m)^%{INT:x}$\\b\na\n1\nb",
+        "(?i)\\B%{WORD:x}{0,3} (?:%{INT:d}|%{IP:ip})*\nAB 1 2",
     ]
     .map(|text| text.as_bytes().to_vec())
-    .to_vec()
+    .to_vec();
+    for (_, text) in crate::files("rules/parsers") {
+        for line in String::from_utf8_lossy(&text).lines() {
+            if let Some((_, pattern)) = line.split_once("pattern: ") {
+                let pattern = pattern.trim().trim_matches(['\'', '"']);
+                seeds.push(format!("{pattern}\n192.0.2.1 - a\0").into_bytes());
+            }
+        }
+    }
+    seeds
 }
 
-/// Every field of a match is a part of the text.
+/// The longest text: the plain search takes time by the product of text and pattern.
+const LONGEST: usize = 512;
+
+/// Text by text, the search in two passes finds what the plain one finds, and every field
+/// of a match is a part of the text. What was learnt of one text is used for the next.
 pub(crate) fn grok(data: &[u8]) {
-    let (pattern, text) = parted(data);
+    let (pattern, texts) = parted(data);
     let Ok(pattern) = std::str::from_utf8(pattern) else {
         return;
     };
     let Ok(grok) = library().compile(pattern) else {
         return;
     };
-    let (fields, readable) = (grok.fields().len(), expr::go_regex::readable(text));
-    let mut room = grok.room();
-    let mut set = 0;
-    let matched = grok.run(text, &mut room, |place, value| {
-        assert!(place < fields);
-        assert!(value.is_empty() || readable.windows(value.len()).any(|window| window == value));
-        set += 1;
+    let (mut room, mut plain) = (grok.room(), grok.room());
+    plain.search_plainly();
+    for text in texts.split(|byte| *byte == 0) {
+        let text = text.get(..LONGEST).unwrap_or(text);
+        let found = matched(&grok, text, &mut room);
+        assert_eq!(found, matched(&grok, text, &mut plain));
+        let readable = expr::go_regex::readable(text);
+        for (_, value) in found.iter().flatten() {
+            assert!(value.is_empty() || readable.windows(value.len()).any(|at| at == value));
+        }
+    }
+}
+
+/// Each field's place and value, where the text matches.
+fn matched(grok: &Grok, text: &[u8], room: &mut Room) -> Option<Vec<(usize, Vec<u8>)>> {
+    let mut found = Vec::new();
+    let matched = grok.run(text, room, |place, value| {
+        found.push((place, value.to_vec()));
     });
-    assert_eq!(set, if matched { fields } else { 0 });
+    assert_eq!(found.len(), if matched { grok.fields().len() } else { 0 });
+    matched.then_some(found)
 }
 
 pub(crate) fn gotime_seeds() -> Vec<Vec<u8>> {
@@ -253,7 +282,7 @@ fn http<'a>(target: &'a str, agent: &'a str) -> HttpEvent<'a> {
 }
 
 /// Our own rules, compiled once.
-fn own() -> &'static (Program, Mutex<Scratch>) {
+pub(crate) fn own() -> &'static (Program, Mutex<Scratch>) {
     static OWN: OnceLock<(Program, Mutex<Scratch>)> = OnceLock::new();
     OWN.get_or_init(|| {
         let place = Place::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../rules"));
