@@ -70,14 +70,11 @@ fn text(measured: &Measured, bounds: &str) -> String {
     let _written = write!(
         text,
         "- The site was away {} times, {:.1} s in all.\n\
-         - Of {} orders by command {} were answered after half a minute.\n\
          - Visitors counted {:?}, {} without an answer; attackers {:?}, {} without; wrk {wrk}.\n\
          - The access log: {log:?}.\n\
          - Rows of the book in the store: {rows}.\n\n",
         outages.number,
         outages.took.as_secs_f64(),
-        measured.orders.0,
-        measured.orders.1,
         visitors.answers,
         visitors.lost,
         attackers.answers,

@@ -72,7 +72,7 @@ pub struct Metrics(BTreeMap<String, u64>);
 impl Metrics {
     pub fn of(ground: &Ground) -> Self {
         let output = inside(&ground.edge(), "curl")
-            .args(["-s", "-m", "60", &format!("http://{METRICS}/metrics")])
+            .args(["-s", "-m", "10", &format!("http://{METRICS}/metrics")])
             .output()
             .expect("curl runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

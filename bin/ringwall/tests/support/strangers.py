@@ -24,7 +24,7 @@ due = time.monotonic()
 while time.monotonic() < end:
     address = addresses[number % len(addresses)]
     number += 1
-    connection = http.client.HTTPConnection(host, port, timeout=60, source_address=(address, 0))
+    connection = http.client.HTTPConnection(host, port, timeout=10, source_address=(address, 0))
     for turn in range(20):
         due += 1 / rate
         time.sleep(max(0, due - time.monotonic()))
