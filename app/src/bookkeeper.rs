@@ -9,6 +9,7 @@
 //! and `status` says so; a person's order then fails with the store's sentence.
 
 mod asked;
+mod clock;
 mod configured;
 mod listings;
 mod neighbours;
@@ -21,7 +22,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use book::{
     AdmitPolicy, Applied, Author, Book, Bounds, Cursor, Entry, EntryId, NodeId, Op, Published,
@@ -31,6 +32,7 @@ use store::{Recovered, Store, Ticket};
 use vocab::{Alert, Cidr, Decision, DecisionId, Refusal, RefusedBy, Timestamp};
 
 use crate::{now, random_id};
+use clock::{Clock, Step};
 use neighbours::Neighbours;
 use recent::Recent;
 pub use who::Spared;
@@ -77,6 +79,7 @@ struct Desk {
     /// Numbers entries that stand for the configuration and never reach the log.
     configured: Author,
     configured_items: Vec<book::AllowId>,
+    clock: Clock,
     /// What was told of the disk and is not in the book yet.
     durable: Receiver<(NodeId, Cursor)>,
 }
@@ -112,6 +115,7 @@ impl Bookkeeper {
             neighbours: Neighbours::default(),
             configured: Author::new(CONFIGURATION, 1),
             configured_items: Vec::new(),
+            clock: Clock::default(),
             durable: told,
         };
         Self {
@@ -203,22 +207,46 @@ impl Bookkeeper {
     /// Ends what is past its end and folds the published view, when worth while.
     /// Takes milliseconds; for a worker.
     pub fn tidy(&self) {
-        let time = now();
+        self.tidy_at(now(), Instant::now());
+    }
+
+    fn tidy_at(&self, time: Timestamp, steady: Instant) {
         if let Some(late) = self.store.recovered_late() {
             self.take_in(&late, time);
         }
+        let over = self.over(time, steady);
         // A little at a time, since deciding waits for the desk.
         for _ in 0..SWEEP / STROKE {
-            let ended = self.lock().book.sweep(time, STROKE).ended.len();
+            let ended = self.lock().book.sweep(over, STROKE).ended.len();
             if ended < STROKE {
                 break;
             }
         }
-        self.lock().neighbours.forget(time);
-        self.published.forget(time);
+        self.lock().neighbours.forget(over);
+        self.published.forget(over);
         if self.published.load().wants_merge() {
-            self.published.merge(time);
+            self.published.merge(over);
         }
+    }
+
+    /// The time by which things are cleared away. When the clock was set back, what was
+    /// cleared from the view and not from the book holds again.
+    fn over(&self, time: Timestamp, steady: Instant) -> Timestamp {
+        let mut desk = self.lock();
+        match desk.clock.read(time, steady) {
+            Step::Even => {}
+            Step::Ahead(by) => {
+                tracing::warn!(
+                    seconds = by.as_secs(),
+                    "the clock was set ahead: what ends is kept for ten minutes more"
+                );
+            }
+            Step::Back(by) => {
+                tracing::warn!(seconds = by.as_secs(), "the clock was set back");
+                self.publish_whole(&desk, time);
+            }
+        }
+        desk.clock.over()
     }
 
     /// Entries that the store could only read after the start.
@@ -228,7 +256,11 @@ impl Bookkeeper {
             desk.book.apply(entry);
             desk.book.committed(entry.node, entry.cursor());
         }
-        // One view with the never-ban list in it: there is no moment without that list.
+        self.publish_whole(&desk, time);
+    }
+
+    /// One view with the never-ban list in it: there is no moment without that list.
+    fn publish_whole(&self, desk: &Desk, time: Timestamp) {
         let nobody = book::Protected::default();
         let spared = desk.policy.protected.changes_from(&nobody);
         self.published.replace(desk.book.view(time).with(&spared));
@@ -344,3 +376,6 @@ fn node_id(store: &Store) -> NodeId {
         node
     })
 }
+
+#[cfg(test)]
+mod tests;
