@@ -53,7 +53,10 @@ impl Desk {
         let reloaded = loaded.and_then(|config| self.daemon.reload(config));
         reloaded.map_err(|error| match error {
             Error::Config(faults) => faults.told(),
-            Error::Operator(sentence) | Error::Usage(sentence) => sentence,
+            Error::Operator(sentence) | Error::Usage(sentence) => {
+                let gap = if sentence.contains('\n') { '\n' } else { ' ' };
+                format!("{sentence}{gap}The old configuration stays in force.")
+            }
             Error::Findings => String::new(),
         })
     }

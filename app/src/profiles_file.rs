@@ -23,15 +23,7 @@ const MOST: usize = 100;
 /// When it cannot be read, or says something that no profile can say.
 pub fn read(path: &Path) -> Result<Vec<Expressed>, Error> {
     let shown = path.display();
-    let size = std::fs::metadata(path).map(|file| file.len());
-    let bytes = match size {
-        Ok(size) if size > BYTES => Err(std::io::Error::other(format!(
-            "it has {size} bytes, {BYTES} are allowed"
-        ))),
-        Ok(_) => std::fs::read(path),
-        Err(error) => Err(error),
-    };
-    let bytes = bytes.map_err(|error| {
+    let bytes = files::read(path, BYTES).map_err(|error| {
         Error::Operator(format!("Cannot read the profiles in {shown}: {error}."))
     })?;
     compile(&bytes).map_err(|(line, what)| {

@@ -37,15 +37,7 @@ impl Simulation {
 /// When it cannot be read, or says something that is not about simulation.
 pub fn read(path: &Path) -> Result<Simulation, Error> {
     let shown = path.display();
-    let size = std::fs::metadata(path).map(|file| file.len());
-    let bytes = match size {
-        Ok(size) if size > BYTES => Err(std::io::Error::other(format!(
-            "it has {size} bytes, {BYTES} are allowed"
-        ))),
-        Ok(_) => std::fs::read(path),
-        Err(error) => Err(error),
-    };
-    let bytes = bytes.map_err(|error| {
+    let bytes = files::read(path, BYTES).map_err(|error| {
         Error::Operator(format!(
             "Cannot read what runs in simulation from {shown}: {error}."
         ))

@@ -300,15 +300,7 @@ impl Floor {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-    let size = fs::metadata(path).map_err(failed)?.len();
-    if size > BYTES {
-        return Err(format!(
-            "{} has {size} bytes, {BYTES} are allowed",
-            path.display()
-        ));
-    }
-    fs::read(path).map_err(failed)
+    files::read(path, BYTES).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 fn tell(name: &str, verdict: &Verdict, out: &mut Out) -> Result<(), Error> {

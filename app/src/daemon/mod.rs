@@ -201,8 +201,7 @@ impl Daemon {
         let before = self.config();
         if before.edge.listeners != config.edge.listeners {
             return Err(Error::Operator(
-                "The listeners changed, which needs a restart: ringwall down, then ringwall up. \
-                 The old configuration is still in force."
+                "The listeners changed, which needs a restart: ringwall down, then ringwall up."
                     .to_owned(),
             ));
         }

@@ -484,14 +484,7 @@ fn broken(faults: &[Fault]) -> String {
 /// A file of the current set.
 fn here(folder: &Path, path: &str) -> Result<Vec<u8>, Error> {
     let full = folder.join(path);
-    let size = std::fs::metadata(&full).map(|found| found.len());
-    let read = size.and_then(|size| {
-        if size > ITEM_BYTES {
-            return Err(std::io::Error::other(format!("it has {size} bytes")));
-        }
-        std::fs::read(&full)
-    });
-    read.map_err(|error| {
+    files::read(&full, ITEM_BYTES).map_err(|error| {
         Error::Operator(format!(
             "Cannot read {}: {error}. Nothing was changed.",
             full.display()

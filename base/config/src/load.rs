@@ -175,17 +175,8 @@ fn read(path: &Path, around: &Surroundings<'_>) -> Result<Source, Faults> {
 }
 
 fn read_bounded(path: &Path, around: &Surroundings<'_>) -> io::Result<String> {
-    use io::Read as _;
-    let mut text = String::new();
-    let file = around.probe.open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let read = file.take(FILE_BYTES + 1).read_to_string(&mut text)?;
-    if read as u64 > FILE_BYTES {
-        return Err(io::Error::other("it is larger than 4 MiB"));
-    }
-    Ok(text)
+    let bytes = files::read_open(around.probe.open(path)?, FILE_BYTES)?;
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
 fn nothing_to_read() -> Faults {

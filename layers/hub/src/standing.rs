@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Serialize;
@@ -180,10 +181,9 @@ fn gather(root: &Path, below: &str, depth: usize, found: &mut Vec<String>) {
 
 /// A file of an item's size at most.
 fn read(path: &Path) -> Option<Vec<u8>> {
-    let size = fs::metadata(path).ok()?.len();
-    if size > ITEM_BYTES {
+    match files::read(path, ITEM_BYTES) {
         // Larger than any item: nothing that the hub published.
-        return Some(Vec::new());
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => Some(Vec::new()),
+        read => read.ok(),
     }
-    fs::read(path).ok()
 }

@@ -114,6 +114,10 @@ fn a_broken_rule_is_named_with_its_line_and_skipped_or_refused_by_setting() {
     );
     let said = instance.refuse(&["reload"]);
     assert!(said.contains("broken.yaml:4"), "{said}");
+    assert!(
+        said.ends_with("\nThe old configuration stays in force.\n"),
+        "{said}"
+    );
     assert_eq!(instance.get("any.example").0, 200);
 }
 

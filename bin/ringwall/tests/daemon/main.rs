@@ -11,6 +11,7 @@
 
 mod bad_input;
 mod behind;
+mod brought;
 mod callers;
 mod certificates;
 mod figures;

@@ -150,13 +150,7 @@ fn read(path: &Path, most: u64) -> Result<Arc<[u8]>, Unreadable> {
         path: path.to_owned(),
         source,
     };
-    let size = fs::metadata(path).map_err(failed)?.len();
-    if size > most {
-        return Err(failed(io::Error::other(format!(
-            "it has {size} bytes, {most} are allowed"
-        ))));
-    }
-    fs::read(path).map(Arc::from).map_err(failed)
+    files::read(path, most).map(Arc::from).map_err(failed)
 }
 
 fn gather(
