@@ -18,7 +18,11 @@
 //! or with one bucket less.
 
 mod core;
+mod entry;
+mod estate;
+mod index;
 mod list;
+mod wheel;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,17 +1,20 @@
 //! One shard: a slab of entries, an index, the order of use and a timer wheel.
 //!
 //! An entry is a scenario's bucket for one group, the blackhole that follows its
-//! overflow, or both. Each entry is in two lists: the order of last use, from
-//! which evictions are taken, and one slot of the wheel. The wheel is lazy: a
-//! pour only changes the entry's deadline, and the slot moves on when its turn comes.
+//! overflow, or both. Each entry is in three lists: the order of last use, from
+//! which evictions are taken, the same among what its source owns, and one slot of
+//! the wheel.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use vocab::Timestamp;
 
+use super::entry::{Entry, Key, USED, hash};
+use super::estate::{EstateId, Estates};
+use super::index::Index;
 use super::list::{Links, List, NONE};
+use super::wheel::{NOWHERE, Turn, Wheel};
 use super::{Alarm, Counts, Mode, Peek, Realm};
 use crate::alert;
 use crate::bucket::{
@@ -19,41 +22,12 @@ use crate::bucket::{
     ScopeRule,
 };
 
-/// Slots of the wheel, one second each; later deadlines are looked at again.
-const SLOTS: usize = 256;
 /// How many entries of the wheel one live pour may look at.
 const WHEEL_BUDGET: usize = 64;
 /// A clock this much behind is a jump, and not the race of two threads.
 const JUMP_NANOS: i64 = 1_000_000_000;
 
-type Key = (ScenarioId, u128);
 type Specs = Arc<[BucketSpec]>;
-
-#[derive(Debug)]
-struct Entry {
-    key: Key,
-    bucket: Option<Bucket>,
-    /// Until when overflows are suppressed.
-    blackhole: Timestamp,
-    /// When there is nothing left to hold.
-    deadline: Timestamp,
-    weight: usize,
-    slot: usize,
-    used: Links,
-    wheel: Links,
-    /// Whose pour made it, and its place among what that source owns.
-    owner: Owner,
-    owned: Links,
-}
-
-/// What one source holds of the shard.
-#[derive(Debug)]
-struct Estate {
-    entries: usize,
-    bytes: usize,
-    /// In the order of last use.
-    order: List,
-}
 
 /// The share of a shard's entries that one source may hold, and of its bytes. A source
 /// that groups by path makes a bucket of every path; what is left to it serves a large
@@ -69,68 +43,18 @@ pub(super) struct Shard {
     max_entries: usize,
     max_bytes: usize,
     mode: Mode,
-    index: HashMap<Key, u32, BuildHasherDefault<AlreadyHashed>>,
-    estates: HashMap<Owner, Estate, BuildHasherDefault<AlreadyHashed>>,
+    index: Index,
+    estates: Estates,
     slab: Vec<Option<Entry>>,
     free: Vec<u32>,
-    used: List,
-    wheel: Box<[List; SLOTS]>,
-    /// The wheel's next second; all before it were looked at.
-    second: i64,
+    used: List<USED>,
+    wheel: Wheel,
     /// The shard's clock: never goes back on live traffic.
     clock: Timestamp,
     /// What live time lacks on the shard's clock, after jumps back.
     lag_nanos: i64,
     bytes: usize,
     counts: Counts,
-}
-
-/// The keys are keyed hashes already; only the scenario is mixed in.
-#[derive(Default)]
-struct AlreadyHashed(u64);
-
-impl Hasher for AlreadyHashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte));
-        }
-    }
-
-    fn write_u32(&mut self, scenario: u32) {
-        self.0 = (self.0 ^ u64::from(scenario)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn write_u64(&mut self, owner: u64) {
-        self.0 ^= owner;
-    }
-
-    fn write_u128(&mut self, key: u128) {
-        #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-        let half = key as u64;
-        self.0 ^= half;
-    }
-}
-
-fn used(slab: &mut [Option<Entry>], at: u32) -> Option<&mut Links> {
-    slab.get_mut(at as usize)?
-        .as_mut()
-        .map(|entry| &mut entry.used)
-}
-
-fn wheel(slab: &mut [Option<Entry>], at: u32) -> Option<&mut Links> {
-    slab.get_mut(at as usize)?
-        .as_mut()
-        .map(|entry| &mut entry.wheel)
-}
-
-fn owned(slab: &mut [Option<Entry>], at: u32) -> Option<&mut Links> {
-    slab.get_mut(at as usize)?
-        .as_mut()
-        .map(|entry| &mut entry.owned)
 }
 
 impl Shard {
@@ -141,13 +65,12 @@ impl Shard {
             max_entries: max_entries.min(NONE as usize - 1),
             max_bytes,
             mode,
-            index: HashMap::default(),
-            estates: HashMap::default(),
+            index: Index::default(),
+            estates: Estates::default(),
             slab: Vec::new(),
             free: Vec::new(),
             used: List::EMPTY,
-            wheel: Box::new([List::EMPTY; SLOTS]),
-            second: i64::MIN / 2,
+            wheel: Wheel::new(),
             clock: Timestamp::from_unix_nanos(i64::MIN),
             lag_nanos: 0,
             bytes: 0,
@@ -163,9 +86,25 @@ impl Shard {
         }
     }
 
-    pub(super) fn peek(&self, key: (ScenarioId, u128)) -> Option<Peek> {
-        let at = *self.index.get(&key)?;
-        let entry = self.slab.get(at as usize)?.as_ref()?;
+    /// The entry for a key.
+    fn find(&self, key: Key) -> Option<u32> {
+        self.index
+            .find(hash(key), |at| self.entry(at).is_some_and(|it| it.is(key)))
+    }
+
+    #[inline]
+    fn entry(&self, at: u32) -> Option<&Entry> {
+        self.slab.get(at as usize)?.as_ref()
+    }
+
+    #[inline]
+    fn entry_mut(&mut self, at: u32) -> Option<&mut Entry> {
+        self.slab.get_mut(at as usize)?.as_mut()
+    }
+
+    pub(super) fn peek(&self, key: Key) -> Option<Peek> {
+        let at = self.find(key)?;
+        let entry = self.entry(at)?;
         let spec = self.specs.get(key.0.0 as usize)?;
         let level = |bucket: &Bucket| bucket.level(spec, self.clock);
         Some(Peek {
@@ -217,26 +156,19 @@ impl Shard {
         let moved: Vec<Option<u32>> = numbered(&self.specs)
             .map(|(_, identity)| by_name.get(&identity).copied())
             .collect();
-        for at in 0..self.slab.len() {
-            let at = u32::try_from(at).unwrap_or(NONE);
-            let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
-                continue;
-            };
-            self.index.remove(&entry.key);
-            if let Some(Some(id)) = moved.get(entry.key.0.0 as usize) {
-                entry.key.0 = ScenarioId(*id);
-            } else {
-                entry.key.0 = ScenarioId(NONE);
-            }
+        let gone = ScenarioId(NONE);
+        for entry in self.slab.iter_mut().flatten() {
+            let id = moved.get(entry.scenario.0 as usize).copied().flatten();
+            entry.scenario = id.map_or(gone, ScenarioId);
         }
+        self.index.clear();
         for at in 0..self.slab.len() {
             let at = u32::try_from(at).unwrap_or(NONE);
-            match self.slab.get(at as usize).and_then(Option::as_ref) {
-                Some(entry) if entry.key.0 == ScenarioId(NONE) => self.free(at),
-                Some(entry) => {
-                    self.index.insert(entry.key, at);
+            if let Some(key) = self.entry(at).map(Entry::key) {
+                self.index.insert(hash(key), at);
+                if key.0 == gone {
+                    self.free(at);
                 }
-                None => {}
             }
         }
         self.specs = Arc::clone(specs);
@@ -280,8 +212,8 @@ impl Shard {
             return;
         }
         let key = (pour.scenario, pour.key);
-        let at = match self.index.get(&key) {
-            Some(at) => *at,
+        let at = match self.find(key) {
+            Some(at) => at,
             None if pour.cancel => return,
             None => self.insert(key, pour.owner, spec, now),
         };
@@ -290,7 +222,7 @@ impl Shard {
         {
             self.overflow(spec, (key.0, key.1, pour.owner), &dead, now, alarm);
         }
-        let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
+        let Some(entry) = self.entry_mut(at) else {
             return;
         };
         let bucket = entry.bucket.get_or_insert_with(|| Bucket::new(now));
@@ -322,7 +254,7 @@ impl Shard {
     /// Takes the bucket out of an entry when its time is over.
     fn take_dead(&mut self, at: u32, now: Now) -> Option<Bucket> {
         let entry = self.slab.get_mut(at as usize)?.as_mut()?;
-        let spec = self.specs.get(entry.key.0.0 as usize)?;
+        let spec = self.specs.get(entry.scenario.0 as usize)?;
         let dead = entry.bucket.as_ref().is_some_and(|bucket| {
             let deadline = bucket.deadline(spec);
             match spec.kind {
@@ -336,26 +268,36 @@ impl Shard {
     /// After a change: the entry's weight, its deadline, its place in the order
     /// of use; an entry that holds nothing goes.
     fn settle(&mut self, at: u32, spec: &BucketSpec) {
+        self.weigh(at);
+        let clock = self.clock;
+        let Some(entry) = self.entry_mut(at) else {
+            return;
+        };
+        if let Some(bucket) = &entry.bucket {
+            entry.deadline = bucket.deadline(spec).max(entry.blackhole);
+        } else if entry.blackhole <= clock {
+            self.free(at);
+            return;
+        } else {
+            // That may be long before the bucket's.
+            entry.deadline = entry.blackhole;
+            self.wheel.put(&mut self.slab, at);
+        }
+        self.used_again(at);
+    }
+
+    /// After a change of what a bucket holds: what the bytes are in all.
+    fn weigh(&mut self, at: u32) {
         let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
             return;
         };
         let weight = entry.bucket.as_ref().map_or(0, Bucket::weight);
-        if weight != entry.weight {
-            self.bytes = self.bytes + weight - entry.weight;
-            if let Some(estate) = self.estates.get_mut(&entry.owner) {
-                estate.bytes = estate.bytes + weight - entry.weight;
+        let before = core::mem::replace(&mut entry.weight, weight);
+        if weight != before {
+            self.bytes = self.bytes + weight - before;
+            if let Some(estate) = self.estates.get_mut(entry.estate) {
+                estate.bytes = estate.bytes + weight - before;
             }
-            entry.weight = weight;
-        }
-        entry.deadline = match &entry.bucket {
-            Some(bucket) => bucket.deadline(spec).max(entry.blackhole),
-            None => entry.blackhole,
-        };
-        let empty = entry.bucket.is_none() && entry.blackhole <= self.clock;
-        if empty {
-            self.free(at);
-        } else {
-            self.used_again(at);
         }
     }
 
@@ -365,9 +307,13 @@ impl Shard {
             // Then it is the last of its owner's, too.
             return;
         }
-        self.used.remove(&mut self.slab, at, used);
-        self.used.push(&mut self.slab, at, used);
-        self.own_again(at);
+        self.used.remove(&mut self.slab, at);
+        self.used.push(&mut self.slab, at);
+        let estate = self.entry(at).map_or(EstateId::NOBODY, |it| it.estate);
+        if let Some(estate) = self.estates.get_mut(estate) {
+            estate.order.remove(&mut self.slab, at);
+            estate.order.push(&mut self.slab, at);
+        }
     }
 
     /// What happens to a bucket that is full: filter, blackhole, alert.
@@ -389,11 +335,11 @@ impl Shard {
         }
         if let Some(span) = spec.blackhole {
             let key = (scenario, group);
-            let at = match self.index.get(&key) {
-                Some(at) => *at,
+            let at = match self.find(key) {
+                Some(at) => at,
                 None => self.insert(key, owner, spec, now),
             };
-            let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
+            let Some(entry) = self.entry_mut(at) else {
                 return;
             };
             if entry.blackhole > now.clock {
@@ -402,7 +348,7 @@ impl Shard {
             }
             entry.blackhole = now.clock.after(span);
             self.settle(at, spec);
-            self.rewheel(at);
+            self.wheel.put(&mut self.slab, at);
             self.shed(at);
         }
         let key = (scenario, group);
@@ -417,52 +363,54 @@ impl Shard {
 
     fn insert(&mut self, key: Key, owner: Owner, spec: &BucketSpec, now: Now) -> u32 {
         let share = (self.max_entries / ENTRY_SHARE).max(LEAST_SHARE);
-        let estate = self.estates.get(&owner);
-        let full = estate.filter(|held| held.entries >= share);
-        if let Some(oldest) = full.map(|estate| estate.order.first()) {
-            self.drop_living(oldest);
+        let estate = self.estates.find(owner);
+        let estate = estate.and_then(|estate| self.estates.get(estate));
+        if let Some(estate) = estate.filter(|held| held.entries >= share) {
+            self.drop_living(estate.order.first());
         } else if self.index.len() >= self.max_entries {
             self.evict(NONE);
         }
+        // Not before: making room may have taken all that the source had.
+        let estate = match owner {
+            Owner::NOBODY => EstateId::NOBODY,
+            owner => {
+                let known = self.estates.find(owner);
+                known.unwrap_or_else(|| self.estates.found(owner))
+            }
+        };
         let at = self.free.pop().unwrap_or_else(|| {
             self.slab.push(None);
             u32::try_from(self.slab.len() - 1).unwrap_or(NONE)
         });
         if let Some(place) = self.slab.get_mut(at as usize) {
             *place = Some(Entry {
-                key,
-                bucket: None,
+                group: key.1,
+                scenario: key.0,
+                estate,
+                links: [Links::ALONE; 3],
+                slot: NOWHERE,
+                weight: 0,
                 blackhole: Timestamp::from_unix_nanos(i64::MIN),
                 deadline: Bucket::new(now).deadline(spec),
-                weight: 0,
-                slot: SLOTS,
-                used: Links::ALONE,
-                wheel: Links::ALONE,
-                owner,
-                owned: Links::ALONE,
+                bucket: None,
             });
         }
-        self.index.insert(key, at);
-        self.used.push(&mut self.slab, at, used);
-        if owner != Owner::NOBODY {
-            let estate = self.estates.entry(owner).or_insert(Estate {
-                entries: 0,
-                bytes: 0,
-                order: List::EMPTY,
-            });
+        self.index.insert(hash(key), at);
+        self.used.push(&mut self.slab, at);
+        if let Some(estate) = self.estates.get_mut(estate) {
             estate.entries += 1;
-            estate.order.push(&mut self.slab, at, owned);
+            estate.order.push(&mut self.slab, at);
         }
-        self.rewheel(at);
+        self.wheel.put(&mut self.slab, at);
         at
     }
 
     fn free(&mut self, at: u32) {
-        self.used.remove(&mut self.slab, at, used);
-        self.disown(at);
-        self.unwheel(at);
+        self.used.remove(&mut self.slab, at);
+        self.estates.leave(&mut self.slab, at);
+        self.wheel.remove(&mut self.slab, at);
         if let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::take) {
-            self.index.remove(&entry.key);
+            self.index.remove(hash(entry.key()), at);
             self.bytes -= entry.weight;
             self.free.push(at);
         }
@@ -472,11 +420,9 @@ impl Shard {
     /// owns `spare`; `spare`, just used, goes last.
     fn shed(&mut self, spare: u32) {
         let owner = self
-            .slab
-            .get(spare as usize)
-            .and_then(Option::as_ref)
-            .map_or(Owner::NOBODY, |entry| entry.owner);
-        while let Some(estate) = self.estates.get(&owner)
+            .entry(spare)
+            .map_or(EstateId::NOBODY, |entry| entry.estate);
+        while let Some(estate) = self.estates.get(owner)
             && estate.bytes > self.max_bytes / BYTE_SHARE
             && let Some(at) = estate.order.first().filter(|at| *at != spare)
         {
@@ -492,14 +438,12 @@ impl Shard {
             return;
         };
         if at == spare {
-            self.used.remove(&mut self.slab, at, used);
-            self.used.push(&mut self.slab, at, used);
+            self.used.remove(&mut self.slab, at);
+            self.used.push(&mut self.slab, at);
             return;
         }
         let alive = self
-            .slab
-            .get(at as usize)
-            .and_then(Option::as_ref)
+            .entry(at)
             .is_some_and(|entry| entry.deadline >= self.clock);
         self.counts.evicted += u64::from(alive);
         self.free(at);
@@ -509,88 +453,25 @@ impl Shard {
     fn drop_living(&mut self, at: Option<u32>) {
         let Some(at) = at else { return };
         let alive = self
-            .slab
-            .get(at as usize)
-            .and_then(Option::as_ref)
+            .entry(at)
             .is_some_and(|entry| entry.deadline >= self.clock);
         self.counts.crowded += u64::from(alive);
         self.free(at);
     }
 
-    /// Takes an entry out of what its source holds.
-    fn disown(&mut self, at: u32) {
-        let Some((owner, weight)) = self
-            .slab
-            .get(at as usize)
-            .and_then(Option::as_ref)
-            .map(|entry| (entry.owner, entry.weight))
-        else {
-            return;
-        };
-        if let Some(estate) = self.estates.get_mut(&owner) {
-            estate.order.remove(&mut self.slab, at, owned);
-            estate.entries = estate.entries.saturating_sub(1);
-            estate.bytes = estate.bytes.saturating_sub(weight);
-            if estate.entries == 0 {
-                self.estates.remove(&owner);
-            }
-        }
-    }
-
-    /// Moves an entry to the end of its source's order of use.
-    fn own_again(&mut self, at: u32) {
-        let owner = self
-            .slab
-            .get(at as usize)
-            .and_then(Option::as_ref)
-            .map_or(Owner::NOBODY, |entry| entry.owner);
-        if let Some(estate) = self.estates.get_mut(&owner) {
-            estate.order.remove(&mut self.slab, at, owned);
-            estate.order.push(&mut self.slab, at, owned);
-        }
-    }
-
-    fn unwheel(&mut self, at: u32) {
-        let slot = self
-            .slab
-            .get(at as usize)
-            .and_then(Option::as_ref)
-            .map_or(SLOTS, |entry| entry.slot);
-        if let Some(list) = self.wheel.get_mut(slot) {
-            list.remove(&mut self.slab, at, wheel);
-        }
-    }
-
-    /// Puts an entry into the slot of its deadline.
-    fn rewheel(&mut self, at: u32) {
-        self.unwheel(at);
-        let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
-            return;
-        };
-        // Never the slot that is being looked at: it would not come to an end.
-        let (first, last) = (self.second + 1, self.second + SLOTS as i64 - 1);
-        let due = entry.deadline.unix_seconds().clamp(first, last);
-        entry.slot = slot_of(due);
-        if let Some(list) = self.wheel.get_mut(entry.slot) {
-            list.push(&mut self.slab, at, wheel);
-        }
-    }
-
     /// Turns the wheel to `now`, looking at no more than `budget` entries.
     fn turn(&mut self, now: Now, mut budget: usize, alarm: &mut dyn Alarm) {
         let target = now.clock.unix_seconds();
-        // After a long idleness every slot is looked at once.
-        self.second = self.second.max(target.saturating_sub(SLOTS as i64));
-        while self.second < target {
-            let slot = slot_of(self.second);
-            while let Some(at) = self.wheel.get(slot).and_then(List::first) {
-                if budget == 0 {
-                    return;
-                }
-                budget -= 1;
-                self.look(at, now, alarm);
+        self.wheel.skip(target);
+        while let Some(turn) = self.wheel.due(target) {
+            if budget == 0 {
+                return;
             }
-            self.second += 1;
+            budget -= 1;
+            match turn {
+                Turn::Spread(at) => self.wheel.put(&mut self.slab, at),
+                Turn::Look(at) => self.look(at, now, alarm),
+            }
         }
     }
 
@@ -598,18 +479,21 @@ impl Shard {
     fn look(&mut self, at: u32, now: Now, alarm: &mut dyn Alarm) {
         if let Some(dead) = self.take_dead(at, now) {
             let specs = Arc::clone(&self.specs);
-            let key = self
-                .slab
-                .get(at as usize)
-                .and_then(Option::as_ref)
-                .map(|entry| (entry.key.0, entry.key.1, entry.owner));
+            let key = self.entry(at).map(|entry| {
+                let owner = self.estates.get(entry.estate);
+                (
+                    entry.scenario,
+                    entry.group,
+                    owner.map_or(Owner::NOBODY, |estate| estate.owner),
+                )
+            });
             if let Some((key, spec)) = key.and_then(|key| Some((key, specs.get(key.0.0 as usize)?)))
                 && matches!(spec.kind, BucketKind::Counter)
             {
                 self.overflow(spec, key, &dead, now, alarm);
             }
         }
-        let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
+        let Some(entry) = self.entry_mut(at) else {
             return;
         };
         if entry.bucket.is_none() && entry.blackhole <= now.clock {
@@ -621,21 +505,16 @@ impl Shard {
 
     /// Back on the wheel, in a slot whose turn is still to come.
     fn rewheel_after(&mut self, at: u32, now: Now) {
+        self.weigh(at);
         if let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut)
-            && let Some(spec) = self.specs.get(entry.key.0.0 as usize)
+            && let Some(spec) = self.specs.get(entry.scenario.0 as usize)
         {
-            let weight = entry.bucket.as_ref().map_or(0, Bucket::weight);
-            self.bytes = self.bytes + weight - entry.weight;
-            if let Some(estate) = self.estates.get_mut(&entry.owner) {
-                estate.bytes = estate.bytes + weight - entry.weight;
-            }
-            entry.weight = weight;
             let held = entry.bucket.as_ref().map_or(entry.blackhole, |bucket| {
                 bucket.deadline(spec).max(entry.blackhole)
             });
             entry.deadline = held.max(now.clock);
         }
-        self.rewheel(at);
+        self.wheel.put(&mut self.slab, at);
     }
 }
 
@@ -659,8 +538,4 @@ fn numbered(specs: &Specs) -> impl Iterator<Item = (u32, (&str, &str, usize))> {
         *count += 1;
         (id, (spec.name.as_str(), spec.hash.as_str(), *count))
     })
-}
-
-fn slot_of(second: i64) -> usize {
-    usize::try_from(second.rem_euclid(SLOTS as i64)).unwrap_or(0)
 }

@@ -19,14 +19,20 @@ impl Links {
     };
 }
 
-/// Both ends of a list.
+/// What can be in several lists at once, each with a number.
+pub(super) trait Linked {
+    /// The neighbours in a list; nothing where there is no entry.
+    fn links(&mut self, list: usize) -> Option<&mut Links>;
+}
+
+/// Both ends of a list, by its number.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct List {
+pub(super) struct List<const NUMBER: usize> {
     first: u32,
     last: u32,
 }
 
-impl List {
+impl<const NUMBER: usize> List<NUMBER> {
     /// Without entries.
     pub(super) const EMPTY: Self = Self {
         first: NONE,
@@ -43,21 +49,16 @@ impl List {
         (self.last != NONE).then_some(self.last)
     }
 
-    /// Adds an entry at the end; `links` finds an entry's links in the slab.
-    pub(super) fn push<E>(
-        &mut self,
-        slab: &mut [E],
-        at: u32,
-        links: fn(&mut [E], u32) -> Option<&mut Links>,
-    ) {
+    /// Adds an entry at the end.
+    pub(super) fn push<E: Linked>(&mut self, slab: &mut [E], at: u32) {
         let last = self.last;
-        if let Some(own) = links(slab, at) {
+        if let Some(own) = Self::links(slab, at) {
             *own = Links {
                 before: last,
                 after: NONE,
             };
         }
-        match links(slab, last) {
+        match Self::links(slab, last) {
             Some(neighbour) => neighbour.after = at,
             None => self.first = at,
         }
@@ -65,23 +66,22 @@ impl List {
     }
 
     /// Takes an entry of this list out of it.
-    pub(super) fn remove<E>(
-        &mut self,
-        slab: &mut [E],
-        at: u32,
-        links: fn(&mut [E], u32) -> Option<&mut Links>,
-    ) {
-        let Some(own) = links(slab, at) else {
+    pub(super) fn remove<E: Linked>(&mut self, slab: &mut [E], at: u32) {
+        let Some(own) = Self::links(slab, at) else {
             return;
         };
         let Links { before, after } = core::mem::replace(own, Links::ALONE);
-        match links(slab, before) {
+        match Self::links(slab, before) {
             Some(neighbour) => neighbour.after = after,
             None => self.first = after,
         }
-        match links(slab, after) {
+        match Self::links(slab, after) {
             Some(neighbour) => neighbour.before = before,
             None => self.last = before,
         }
+    }
+
+    fn links<E: Linked>(slab: &mut [E], at: u32) -> Option<&mut Links> {
+        slab.get_mut(at as usize)?.links(NUMBER)
     }
 }

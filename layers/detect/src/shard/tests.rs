@@ -610,6 +610,7 @@ fn the_table_keeps_its_books_under_random_pours() {
 }
 
 mod fairness;
+mod turns;
 
 #[test]
 fn an_overflow_is_one_value_and_its_evidence_does_not_grow_with_the_square_of_its_sources() {
