@@ -442,7 +442,10 @@ fn unknown_hosts_and_long_bodies_are_refused() {
 }
 
 pub(crate) fn ban(edge: &TestEdge, address: &str) {
-    let range = vocab::Cidr::host(address.parse().unwrap());
+    ban_range(edge, vocab::Cidr::host(address.parse().unwrap()));
+}
+
+fn ban_range(edge: &TestEdge, range: vocab::Cidr) {
     edge.book.publish(&[book::Change::Bar {
         range,
         id: 7,
@@ -522,6 +525,45 @@ fn a_barred_sources_open_connections_end_within_100_ms_and_no_others() {
             "others are cut"
         );
     }
+}
+
+#[test]
+fn a_barred_range_leaves_open_what_an_allowed_source_in_it_does() {
+    let up = upstream(|served| {
+        while served.head().is_some() {
+            served.say("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+            served.exactly(1);
+        }
+    });
+    let edge = in_front_of(&up);
+    let connect = |source: &str| {
+        let mut client = Client::from(edge.plain, source.parse::<IpAddr>().unwrap());
+        client.say(
+            "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        );
+        assert_eq!(status(&client.head()), 101);
+        client
+    };
+    let allow = |range: &str, until| {
+        edge.book.publish(&[book::Change::Allow {
+            range: range.parse().unwrap(),
+            id: 9,
+            until,
+        }]);
+    };
+    allow("127.0.0.66", Timestamp::MAX);
+    allow("127.0.0.67", Timestamp::EPOCH);
+    let mut allowed = connect("127.0.0.66");
+    let mut no_longer = connect("127.0.0.67");
+    let mut doomed = connect("127.0.0.68");
+    ban_range(&edge, "127.0.0.64/29".parse().unwrap());
+    for client in [&mut no_longer, &mut doomed] {
+        assert!(client.ends_within(Duration::from_millis(500)), "DENY");
+    }
+    assert!(
+        !allowed.ends_within(Duration::from_millis(100)),
+        "an allowed source was cut"
+    );
 }
 
 /// Bars whoever asks for `/attack`, the moment it is seen.

@@ -571,3 +571,23 @@ fn a_throttle_leaves_whoever_got_in_to_read_and_slows_down_what_guesses() {
         );
     }
 }
+
+#[test]
+fn only_who_stands_on_the_never_ban_list_is_allowed() {
+    let (_, gate) = gate(settings());
+    for (client, allowed) in [
+        (ALLOWED, true),
+        (STRANGER, false),
+        (BANNED, false),
+        (OBSERVED, false),
+        (THROTTLED, false),
+        (CHALLENGED, false),
+    ] {
+        let client = ClientAddr::new(client.parse().unwrap());
+        assert_eq!(gate.is_allowed(client, at(0)), allowed, "{client}");
+    }
+    // A pause enforces nothing and allows nobody for good.
+    gate.pause(Timestamp::MAX);
+    let stranger = ClientAddr::new(STRANGER.parse().unwrap());
+    assert!(!gate.is_allowed(stranger, at(0)));
+}
