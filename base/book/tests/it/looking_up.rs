@@ -1,6 +1,5 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use book::{Change, Force, Hit, Protected, Published, Role, Standing, View};
 use vocab::{Cidr, DecisionId, Timestamp};
@@ -241,39 +240,72 @@ fn protected_ranges_beat_every_ban_and_leave_when_they_are_protected_no_more() {
     assert!(less.changes_from(&less).is_empty());
 }
 
-#[test]
-fn what_is_published_during_a_merge_is_there_after_it() {
-    let published = Arc::new(Published::default());
-    let bar = |id: u32| Change::Bar {
-        range: Cidr::host(IpAddr::V4(Ipv4Addr::from_bits(id))),
-        id: u128::from(id),
-        force: Force::Ban,
-        until: Timestamp::MAX,
-    };
-    let done = AtomicBool::new(false);
+/// Publishes bars, and lifts every third, while somebody else merges and forgets; whether
+/// all of them hold afterwards.
+fn published_beside_a_worker(range_of: fn(u32) -> Cidr) {
+    const BARS: u32 = 3_000;
+    let published = Published::default();
+    let (done, merges) = (AtomicBool::new(false), AtomicU32::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 published.merge(at(0));
+                published.forget(at(0));
+                merges.fetch_add(1, Ordering::Relaxed);
             }
         });
-        for id in 1..=3_000 {
-            published.publish(&[bar(id)]);
-            if id % 3 == 0 {
-                let range = Cidr::host(IpAddr::V4(Ipv4Addr::from_bits(id)));
-                published.publish(&[Change::Lift {
-                    range,
-                    id: u128::from(id),
-                }]);
+        for number in 1..=BARS {
+            let (range, id) = (range_of(number), u128::from(number));
+            // Every fifth has ended when it comes: clearing it away takes nothing else along.
+            let until = if number % 5 == 0 {
+                at(-1)
+            } else {
+                Timestamp::MAX
+            };
+            let force = Force::Ban;
+            let bar = Change::Bar {
+                range,
+                id,
+                force,
+                until,
+            };
+            published.publish(&[bar]);
+            if number % 3 == 0 {
+                published.publish(&[Change::Lift { range, id }]);
             }
+        }
+        // On one core the worker may not have had its turn yet.
+        while merges.load(Ordering::Relaxed) < 3 {
+            std::thread::yield_now();
         }
         done.store(true, Ordering::Relaxed);
     });
     let view = published.load();
-    for id in 1..=3_000_u32 {
-        let standing = view.standing(IpAddr::V4(Ipv4Addr::from_bits(id)), at(0));
-        assert_eq!(standing == Standing::Stranger, id % 3 == 0, "{id}");
+    for number in 1..=BARS {
+        let standing = view.standing(range_of(number).address(), at(0));
+        let is_over = number % 3 == 0 || number % 5 == 0;
+        assert_eq!(standing == Standing::Stranger, is_over, "{number}");
     }
+}
+
+#[test]
+fn single_sources_published_during_a_merge_are_there_after_it() {
+    published_beside_a_worker(|number| Cidr::host(IpAddr::V4(Ipv4Addr::from_bits(number))));
+    published_beside_a_worker(|number| {
+        let bits = u128::from(number) << 64;
+        Cidr::new(IpAddr::V6(Ipv6Addr::from_bits(bits)), 64).unwrap()
+    });
+}
+
+#[test]
+fn ranges_published_during_a_merge_are_there_after_it() {
+    published_beside_a_worker(|number| {
+        Cidr::new(IpAddr::V4(Ipv4Addr::from_bits(number << 8)), 24).unwrap()
+    });
+    published_beside_a_worker(|number| {
+        let bits = u128::from(number) << 80;
+        Cidr::new(IpAddr::V6(Ipv6Addr::from_bits(bits)), 48).unwrap()
+    });
 }
 
 #[test]
