@@ -183,6 +183,17 @@ impl Plan {
         longest(&self.any, path)
     }
 
+    /// What a site of another plan is here. Walks them all.
+    pub(crate) fn same_site(&self, site: &Site) -> Option<&Arc<Route>> {
+        let is_same = |one: &Site| {
+            (&one.name, &one.path_prefix, &one.hosts)
+                == (&site.name, &site.path_prefix, &site.hosts)
+        };
+        let lists = self.exact.values().chain(self.below.values());
+        let mut routes = lists.chain([&self.any]).flatten();
+        routes.find(|route| is_same(&route.site))
+    }
+
     pub(crate) fn is_trusted(&self, peer: core::net::IpAddr) -> bool {
         self.trusted.iter().any(|range| range.contains(peer))
     }

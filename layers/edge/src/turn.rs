@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use tokio::net::TcpStream;
 use vocab::{RefusedBy, UpstreamAddr};
@@ -15,7 +16,7 @@ use crate::local::Core;
 use crate::pump::Pump;
 use crate::registry::Cut;
 use crate::relay::{Failure, HeadAt, Relay};
-use crate::route::Route;
+use crate::route::{Plan, Route};
 use crate::story::Story;
 use crate::upstream::{Link, NoLink};
 
@@ -77,14 +78,20 @@ enum Flow {
 const MOST_INTERIM: usize = 16;
 
 impl Turn<'_, '_> {
-    /// Asks an upstream, once more when a kept connection turned out dead.
+    /// Asks an upstream, once more when a kept connection turned out dead, and those of a
+    /// newer plan when that no longer has the one that does not answer.
     pub(crate) async fn forward(&mut self, route: &Route) -> Next {
-        let (core, plan, line) = (self.visitor.core, self.visitor.plan, self.visitor.line);
-        if route.site.upstreams.is_empty() {
-            return self.stand_in(503, "upstream.absent").await;
-        }
+        let (core, line) = (self.visitor.core, self.visitor.line);
+        let mut newer: Option<(Arc<Plan>, Arc<Route>)> = None;
         let mut may_reuse = true;
         loop {
+            let (plan, route) = match &newer {
+                Some((plan, route)) => (plan.as_ref(), route.as_ref()),
+                None => (self.visitor.plan, route),
+            };
+            if route.site.upstreams.is_empty() {
+                return self.stand_in(503, "upstream.absent").await;
+            }
             let opening =
                 crate::upstream::link(core, line, plan, route, self.story.started, may_reuse);
             let link = match opening.await {
@@ -98,6 +105,14 @@ impl Turn<'_, '_> {
                 Err(NoLink::TimedOut) => {
                     return self.stand_in(504, "upstream.connect-timeout").await;
                 }
+                // Each turn of this takes a tick and a reload of its own.
+                Err(NoLink::Outdated(plan)) => match plan.same_site(&route.site).cloned() {
+                    Some(route) => {
+                        newer = Some((plan, route));
+                        continue;
+                    }
+                    None => return self.stand_in(503, "upstream.absent").await,
+                },
             };
             match self.attempt(link).await {
                 Attempt::Next(next) => return next,

@@ -13,8 +13,8 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::net::TcpStream;
 use vocab::{Timestamp, UpstreamAddr};
@@ -134,6 +134,8 @@ pub(crate) enum NoLink {
     Unreachable,
     /// The last one tried did not answer in time.
     TimedOut,
+    /// A newer plan has the site without the upstream that was waited for.
+    Outdated(Arc<Plan>),
     /// The client's connection was stopped meanwhile.
     Stopped(Cut),
 }
@@ -175,7 +177,7 @@ pub(crate) async fn link(
                     reused: true,
                 });
             }
-            match connect(core, line, plan, upstream).await {
+            match connect(core, line, (plan, route), upstream).await {
                 Ok(socket) => {
                     return Ok(Link {
                         socket,
@@ -183,8 +185,9 @@ pub(crate) async fn link(
                         reused: false,
                     });
                 }
-                Err(NoLink::Stopped(cut)) => return Err(NoLink::Stopped(cut)),
-                Err(other) => failure = other,
+                Err(NoLink::Unreachable) => failure = NoLink::Unreachable,
+                Err(NoLink::TimedOut) => failure = NoLink::TimedOut,
+                Err(end @ (NoLink::Stopped(_) | NoLink::Outdated(_))) => return Err(end),
             }
             core.counters.upstream_errors.one();
             health.rest(upstream, now, plan.upstream_rest);
@@ -193,36 +196,58 @@ pub(crate) async fn link(
     Err(failure)
 }
 
+/// Opens a connection. A container that stopped leaves an address that nothing answers for,
+/// so while it waits it looks, every other tick, whether the newest plan still has it.
 async fn connect(
     core: &Core,
     line: &Line,
-    plan: &Plan,
+    (plan, route): (&Plan, &Route),
     upstream: UpstreamAddr,
 ) -> Result<TcpStream, NoLink> {
-    line.set_deadline(core.deadline(plan.ticks.connect));
+    let end = core.deadline(plan.ticks.connect);
     let mut opening = pin!(TcpStream::connect(upstream.0));
-    let opened = poll_fn(|cx| match line.check(cx) {
-        Err(cut) => Poll::Ready(Err(Broken::Cut(cut))),
-        Ok(()) => opening.as_mut().poll(cx).map_err(Broken::from),
-    })
-    .await;
-    match opened {
-        Ok(socket) => {
-            core.counters.upstream_connects.one();
-            // Without it a head and a small body written apart would wait for each other.
-            if let Err(error) = socket.set_nodelay(true) {
-                tracing::debug!(%error, "cannot set TCP_NODELAY towards an upstream");
+    loop {
+        line.set_deadline(end.min(core.deadline(1)));
+        let opened = poll_fn(|cx| match line.check(cx) {
+            Err(cut) => Poll::Ready(Err(Broken::Cut(cut))),
+            Ok(()) => opening.as_mut().poll(cx).map_err(Broken::from),
+        })
+        .await;
+        match opened {
+            Ok(socket) => {
+                core.counters.upstream_connects.one();
+                // Without it a head and a small body written apart would wait for each other.
+                if let Err(error) = socket.set_nodelay(true) {
+                    tracing::debug!(%error, "cannot set TCP_NODELAY towards an upstream");
+                }
+                return Ok(socket);
             }
-            Ok(socket)
+            Err(Broken::Cut(Cut::Expired)) if core.tick() < end => {
+                line.forgive();
+                if let Some(newer) = outdated(core, plan, route, upstream) {
+                    return Err(NoLink::Outdated(newer));
+                }
+            }
+            Err(Broken::Cut(Cut::Expired | Cut::TooSlow)) => {
+                line.forgive();
+                return Err(NoLink::TimedOut);
+            }
+            Err(Broken::Io(error)) => {
+                tracing::debug!(upstream = %upstream.0, %error, "cannot connect to an upstream");
+                return Err(NoLink::Unreachable);
+            }
+            Err(Broken::Cut(cut)) => return Err(NoLink::Stopped(cut)),
         }
-        Err(Broken::Cut(Cut::Expired | Cut::TooSlow)) => {
-            line.forgive();
-            Err(NoLink::TimedOut)
-        }
-        Err(Broken::Io(error)) => {
-            tracing::debug!(upstream = %upstream.0, %error, "cannot connect to an upstream");
-            Err(NoLink::Unreachable)
-        }
-        Err(Broken::Cut(cut)) => Err(NoLink::Stopped(cut)),
     }
+}
+
+/// The plan in force, where it has the site without this upstream, or not at all.
+fn outdated(core: &Core, plan: &Plan, route: &Route, upstream: UpstreamAddr) -> Option<Arc<Plan>> {
+    let newest = core.plan();
+    if newest.number == plan.number {
+        return None;
+    }
+    let site = newest.same_site(&route.site);
+    let is_there = site.is_some_and(|route| route.site.upstreams.contains(&upstream));
+    (!is_there).then_some(newest)
 }

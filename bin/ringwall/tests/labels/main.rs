@@ -26,7 +26,7 @@ use network::{EDGE, Network, inside, ready};
 use support::{Folder, RINGWALL, Running, json_lines, ringwall, wait_for};
 
 /// How soon the edge should follow a container: what is printed beside it is measured,
-/// what is asserted is fifteen times that, for a machine that does other things too.
+/// what is asserted is four times that, for a machine that does other things too.
 const SOON: Duration = Duration::from_secs(2);
 
 /// A host with an engine and Ringwall in front of it.
@@ -85,7 +85,7 @@ impl Host {
     /// Status and first line of what a host answers.
     fn ask(&self, host: &str) -> (u16, String) {
         let output = inside(&self.network.edge(), "curl")
-            .args(["-s", "-m", "10", "-w", "\n%{http_code}", "-H"])
+            .args(["-s", "-m", "2", "-w", "\n%{http_code}", "-H"])
             .arg(format!("Host: {host}"))
             .arg(format!("http://{EDGE}:8080/"))
             .output()
@@ -105,7 +105,7 @@ impl Host {
                 return begun.elapsed();
             }
             assert!(
-                begun.elapsed() < SOON * 15,
+                begun.elapsed() < SOON * 4,
                 "{host}: {code} {body:?} instead of {want:?}\n{}",
                 self.said()
             );
@@ -127,7 +127,7 @@ impl Host {
 
     /// The problem that is named about a container's label.
     fn fault(&self, container: &str, label: &str) -> String {
-        wait_for(&format!("a fault of {container}"), SOON * 15, || {
+        wait_for(&format!("a fault of {container}"), SOON * 4, || {
             let status = self.status();
             let faults = status["labels"]["faults"].as_array()?.clone();
             let found = faults
@@ -189,7 +189,7 @@ fn sites_follow_containers_without_a_restart() {
             .filter(|line| *line == "tick")
             .count()
     };
-    wait_for("the stream", Duration::from_secs(30), || {
+    wait_for("the stream", Duration::from_secs(5), || {
         (heard() > 0).then_some(())
     });
 
@@ -201,7 +201,7 @@ fn sites_follow_containers_without_a_restart() {
 
     assert_eq!(host.status()["pid"], pid, "DENY: it was restarted");
     let before = heard();
-    wait_for("more of the stream", Duration::from_secs(30), || {
+    wait_for("more of the stream", Duration::from_secs(5), || {
         (heard() > before).then_some(())
     });
     assert!(
@@ -357,7 +357,7 @@ fn a_stopped_container_answers_503(host: &Host) {
     host.engine.run(&["rm", "-f", "shop-web-1", "shop-web-2"]);
     host.soon("shop.example.org", (503, ""));
     assert_eq!(host.ask("unknown.example.org").0, 502, "the site for '*'");
-    wait_for("the removal to be seen", SOON * 15, || {
+    wait_for("the removal to be seen", SOON * 4, || {
         host.site("shop.example.org")["containers"]
             .as_array()?
             .is_empty()
@@ -373,7 +373,7 @@ fn a_stopped_container_answers_503(host: &Host) {
     assert!(said.contains("held for containers"), "DENY: {said}");
     assert_eq!(host.ask("shop.example.org").0, 503, "DENY: given away");
     host.engine.run(&["rm", "-f", "heir"]);
-    wait_for("the heir to be gone", SOON * 15, || {
+    wait_for("the heir to be gone", SOON * 4, || {
         host.status()["labels"]["faults"]
             .as_array()?
             .iter()
@@ -390,7 +390,7 @@ fn the_engine_may_crash(host: &mut Host) {
         .serve("late", "", &["ringwall.host=late.example.org"]);
     host.soon("late.example.org", (200, "late"));
     host.engine.crash();
-    let why = wait_for("the loss to be told", SOON * 15, || {
+    let why = wait_for("the loss to be told", SOON * 4, || {
         host.status()["labels"]["why"].as_str().map(str::to_owned)
     });
     println!("said: {why}");

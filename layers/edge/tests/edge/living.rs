@@ -350,3 +350,66 @@ fn a_gigabyte_passes_each_way_with_flat_memory() {
     let stats = edge.handle.stats();
     assert!(stats.bytes_out > 0 && stats.upstream_errors == 0);
 }
+
+/// A listener that lets nobody in any more, as the address of a container that stopped:
+/// whoever connects waits.
+struct Mute {
+    address: std::net::SocketAddr,
+    _kept: (TcpListener, Vec<socket2::Socket>),
+}
+
+impl Mute {
+    fn new() -> Self {
+        let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.unwrap();
+        socket.bind(&any.into()).unwrap();
+        socket.listen(0).unwrap();
+        let listener = TcpListener::from(socket);
+        let address = listener.local_addr().unwrap();
+        let fill = || {
+            let one = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+            one.connect_timeout(&address.into(), Duration::from_millis(200))?;
+            Ok::<_, std::io::Error>(one)
+        };
+        let queued: Vec<_> = std::iter::from_fn(|| fill().ok()).take(10).collect();
+        assert!(queued.len() < 10, "its queue has no end");
+        Self {
+            address,
+            _kept: (listener, queued),
+        }
+    }
+}
+
+#[test]
+fn who_waits_for_an_upstream_that_is_gone_is_answered_by_the_next_or_by_503() {
+    let (mute, also_mute, up) = (Mute::new(), Mute::new(), echo_line());
+    for (upstreams, want) in [
+        (vec![up.address], 200),
+        (vec![], 503),
+        // Still there, and two of them: the configured time-out holds.
+        (vec![mute.address, also_mute.address], 504),
+    ] {
+        let of = |upstreams: &[std::net::SocketAddr]| Snapshot {
+            sites: vec![site("app", "*", upstreams)],
+            timeouts: edge::Timeouts {
+                connect: Duration::from_secs(3),
+                ..edge::Timeouts::default()
+            },
+            ..Snapshot::default()
+        };
+        let mut setup = Setup::new(Vec::new());
+        setup.snapshot = of(&[mute.address]);
+        let edge = setup.start();
+        let mut client = Client::to(edge.plain);
+        client.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        std::thread::sleep(Duration::from_millis(300));
+        let began = Instant::now();
+        edge.handle.reload(of(&upstreams)).unwrap();
+        assert_eq!(status(&client.answer().0), want);
+        let took = began.elapsed();
+        let at_once = took < Duration::from_secs(2);
+        assert_eq!(at_once, want != 504, "{want} after {took:?}");
+        assert_eq!(edge.seen.statuses(), [want]);
+    }
+}
