@@ -183,6 +183,23 @@ pub fn subject(alert: &Alert) -> Option<Cidr> {
     }
 }
 
+/// What is proposed about `aim` for an alert.
+fn proposal(
+    alert: &Alert,
+    (scope, value): (Scope, String),
+    (kind, lasts, because): (Kind, Duration, Because),
+) -> Proposal {
+    let decision = Proposed {
+        scope,
+        value,
+        kind,
+        origin: Origin::Detection,
+        reason: alert.scenario.clone(),
+        lasts,
+    };
+    Proposal { decision, because }
+}
+
 /// Whom a decision is about: the alert's source, or, where a profile names another scope, what
 /// is known of the source in it; `None` where nothing is.
 fn aimed(
@@ -242,33 +259,21 @@ impl Profiles {
         if !self.expressed.is_empty() {
             return self.propose_expressed(alert, (scope, value), past, volume, now);
         }
-        let mut outcome = Outcome::default();
-        for profile in self
+        let mut proposals = Vec::new();
+        let fitting = self
             .profiles
             .iter()
-            .filter(|profile| profile.matcher.fits(alert))
-        {
+            .filter(|profile| profile.matcher.fits(alert));
+        for profile in fitting {
             for remedy in &profile.remedies {
-                let (kind, lasts, because) =
-                    self.remedy(&profile.name, remedy, alert, past, volume, now);
-                let decision = Proposed {
-                    scope: scope.clone(),
-                    value: value.clone(),
-                    kind,
-                    origin: Origin::Detection,
-                    reason: alert.scenario.clone(),
-                    lasts,
-                };
-                outcome.proposals.push(Proposal { decision, because });
+                let verdict = self.remedy(&profile.name, remedy, alert, past, volume, now);
+                proposals.push(proposal(alert, (scope.clone(), value.clone()), verdict));
             }
             if profile.last {
                 break;
             }
         }
-        if outcome.proposals.is_empty() {
-            outcome.none = Some(NoProposal::NoProfile);
-        }
-        outcome
+        proposals.into()
     }
 
     /// What the profiles of a `profiles.yaml` ask for.
@@ -280,7 +285,7 @@ impl Profiles {
         volume: Volume,
         now: Timestamp,
     ) -> Outcome {
-        let mut outcome = Outcome::default();
+        let mut proposals = Vec::new();
         for profile in &self.expressed {
             match profile.answer(alert, past, now) {
                 Answer::Match => {}
@@ -288,7 +293,7 @@ impl Profiles {
                 Answer::End => break,
             }
             for asked in &profile.asked {
-                let Some((scope, value)) = aimed(asked, alert, (&scope, &value)) else {
+                let Some(aim) = aimed(asked, alert, (&scope, &value)) else {
                     continue;
                 };
                 let remedy = Remedy {
@@ -301,24 +306,13 @@ impl Profiles {
                 if asked.simulated {
                     (kind, because) = (Kind::Observe, Because::Simulated);
                 }
-                let decision = Proposed {
-                    scope,
-                    value,
-                    kind,
-                    origin: Origin::Detection,
-                    reason: alert.scenario.clone(),
-                    lasts,
-                };
-                outcome.proposals.push(Proposal { decision, because });
+                proposals.push(proposal(alert, aim, (kind, lasts, because)));
             }
             if profile.last {
                 break;
             }
         }
-        if outcome.proposals.is_empty() {
-            outcome.none = Some(NoProposal::NoProfile);
-        }
-        outcome
+        proposals.into()
     }
 
     fn remedy(

@@ -93,6 +93,14 @@ pub struct Outcome {
     pub none: Option<NoProposal>,
 }
 
+impl From<Vec<Proposal>> for Outcome {
+    /// What profiles proposed; none of them fits where that is nothing.
+    fn from(proposals: Vec<Proposal>) -> Self {
+        let none = proposals.is_empty().then_some(NoProposal::NoProfile);
+        Self { proposals, none }
+    }
+}
+
 impl From<NoProposal> for Outcome {
     fn from(why: NoProposal) -> Self {
         Self {
