@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use vocab::{ClientAddr, PeerAddr, RefusedBy};
 
+use crate::barred::Sources;
 use crate::batch::teller;
 use crate::connection::{Arrival, serve};
 use crate::local::{Core, Order, Refused, now};
@@ -46,16 +47,10 @@ pub(crate) async fn run(core: Rc<Core>, mut doors: Vec<Door>) -> usize {
         tokio::select! {
             biased;
             () = orders.arrived.notified() => {
-                for order in orders.take() {
+                let (barred, others) = orders.take();
+                close(&core, &barred);
+                for order in others {
                     match order {
-                        Order::Bar(source) => {
-                            let (gate, now) = (&core.shared.gate, now());
-                            if !gate.is_paused(now) {
-                                let spared = |address| gate.is_allowed(ClientAddr::new(address), now);
-                                let cut = core.registry.bar(source, spared);
-                                tracing::debug!(source = %source, cut, "closed a barred source's connections");
-                            }
-                        }
                         Order::Drain => {
                             core.draining.set(true);
                             let waiting = poll_fn(|cx| Poll::Ready(all_waiting(&core, &doors, cx)));
@@ -101,6 +96,17 @@ pub(crate) async fn run(core: Rc<Core>, mut doors: Vec<Door>) -> usize {
             return finish(&core, 0);
         }
     }
+}
+
+/// Ends the open connections of sources that were barred.
+fn close(core: &Core, barred: &Sources) {
+    let (gate, now) = (&core.shared.gate, now());
+    if barred.is_empty() || gate.is_paused(now) {
+        return;
+    }
+    let spared = |address| gate.is_allowed(ClientAddr::new(address), now);
+    let cut = core.registry.bar(barred, spared);
+    tracing::debug!(cut, "closed barred sources' connections");
 }
 
 /// Ticks that a connection which has just come has to ask for something while the

@@ -261,7 +261,9 @@ impl EdgeHandle {
     /// Closes every open connection, stream and tunnel of a source, except those of
     /// sites that only observe. Does not block; done within moments.
     pub fn bar(&self, source: Cidr) {
-        self.order(Order::Bar(source));
+        for core in &self.cores {
+            core.orders.bar(source);
+        }
     }
 
     /// Opens the access log again, after it was renamed.

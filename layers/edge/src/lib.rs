@@ -43,7 +43,7 @@
 //! | `blame` | whom a refusal counts against |
 //! | `introduction` | whom a connection comes from, by the PROXY protocol |
 //! | `route` | which site answers |
-//! | `registry` | open connections, deadlines, bans |
+//! | `registry`, `barred` | open connections, deadlines, bans; whom they are about |
 //! | `io`, `buffer`, `local` | cuttable I/O; buffers; a core's state |
 
 pub mod arrivals;
@@ -59,6 +59,7 @@ pub mod snapshot;
 
 mod accept;
 mod answer;
+mod barred;
 mod batch;
 mod blame;
 mod buffer;

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use vocab::{Cidr, ClientAddr, Refusal, RefusedBy, Timestamp};
 
+use crate::barred::Sources;
 use crate::batch::Batch;
 use crate::buffer::Buffers;
 use crate::counters::Counters;
@@ -35,10 +36,9 @@ pub(crate) struct Shared {
     pub(crate) secret: RandomState,
 }
 
-/// What the handle tells a core.
+/// What the handle tells a core, beside whom it bars.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Order {
-    Bar(Cidr),
     /// Stop accepting, close what is idle, let the rest finish.
     Drain,
     /// End now.
@@ -48,43 +48,59 @@ pub(crate) enum Order {
 /// A core's letter box: bounded by merging, never by blocking.
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
-    queue: Mutex<Vec<Order>>,
-    /// Whether bans wait among them, so that asking costs a load.
+    waiting: Mutex<Waiting>,
+    /// Whether sources wait to be barred, so that asking costs a load.
     bars: AtomicBool,
     pub(crate) arrived: Notify,
 }
 
-/// Beyond this many waiting orders bans are dropped: each is in the book already,
-/// so the next request of the connection is refused all the same.
-const MOST_ORDERS: usize = 4096;
+#[derive(Debug, Default)]
+struct Waiting {
+    barred: Vec<Cidr>,
+    others: Vec<Order>,
+}
+
+/// Beyond this many that wait sources are dropped: each is in the book already, so the
+/// next request of its connections is refused all the same.
+const MOST_BARRED: usize = 4096;
 
 impl Orders {
     pub(crate) fn send(&self, order: Order) {
-        let mut queue = self.lock();
-        if queue.len() < MOST_ORDERS || !matches!(order, Order::Bar(_)) {
-            queue.push(order);
-        }
-        self.bars
-            .fetch_or(matches!(order, Order::Bar(_)), Ordering::Relaxed);
-        drop(queue);
+        self.lock().others.push(order);
         self.arrived.notify_one();
     }
 
-    pub(crate) fn take(&self) -> Vec<Order> {
-        let mut queue = self.lock();
+    /// Has the open connections of `source` end.
+    pub(crate) fn bar(&self, source: Cidr) {
+        let mut waiting = self.lock();
+        if waiting.barred.len() < MOST_BARRED {
+            waiting.barred.push(source);
+        }
+        self.bars.store(true, Ordering::Relaxed);
+        drop(waiting);
+        self.arrived.notify_one();
+    }
+
+    /// Whom to bar, and what else to do.
+    pub(crate) fn take(&self) -> (Sources, Vec<Order>) {
+        let mut waiting = self.lock();
         self.bars.store(false, Ordering::Relaxed);
-        core::mem::take(&mut *queue)
+        let Waiting { barred, others } = core::mem::take(&mut *waiting);
+        drop(waiting);
+        (barred.into_iter().collect(), others)
     }
 
     /// Whether a ban of this address waits to be carried out.
     fn bars(&self, address: IpAddr) -> bool {
-        let barred =
-            |order: &Order| matches!(order, Order::Bar(source) if source.contains(address));
-        self.bars.load(Ordering::Relaxed) && self.lock().iter().any(barred)
+        let is_barred = || {
+            let waiting = self.lock();
+            waiting.barred.iter().any(|range| range.contains(address))
+        };
+        self.bars.load(Ordering::Relaxed) && is_barred()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Order>> {
-        self.queue
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -12,7 +12,9 @@ use core::task::{Context, Waker};
 use core::time::Duration;
 use std::rc::Rc;
 
-use vocab::{Cidr, ClientAddr};
+use vocab::ClientAddr;
+
+use crate::barred::Sources;
 
 /// How often deadlines are compared.
 pub(crate) const TICK: Duration = Duration::from_millis(200);
@@ -236,8 +238,8 @@ impl Line {
         }
     }
 
-    fn is_from(&self, source: Cidr) -> bool {
-        source.contains(self.client.get()) || (!self.proxied() && source.contains(self.owner()))
+    fn is_from(&self, sources: &Sources) -> bool {
+        sources.contains(self.client.get()) || (!self.proxied() && sources.contains(self.owner()))
     }
 
     /// The exchange is over: behind a proxy the next one may be somebody else's.
@@ -289,12 +291,12 @@ impl Registry {
         self.lines.borrow().len() - self.free.borrow().len()
     }
 
-    /// Stops every connection of a source, but those of sites that only observe and of
-    /// addresses in it that are `spared`; returns how many.
-    pub(crate) fn bar(&self, source: Cidr, spared: impl Fn(IpAddr) -> bool) -> u64 {
+    /// Stops every connection of some sources, but those of sites that only observe and of
+    /// addresses in them that are `spared`; returns how many.
+    pub(crate) fn bar(&self, sources: &Sources, spared: impl Fn(IpAddr) -> bool) -> u64 {
         let mut stopped = 0;
         self.each(|line| {
-            if line.enforced.get() && line.is_from(source) && !spared(line.judged_as()) {
+            if line.enforced.get() && line.is_from(sources) && !spared(line.judged_as()) {
                 line.bar();
                 stopped += 1;
             }
@@ -418,6 +420,10 @@ mod tests {
         Rc::new(Line::new(peer.parse().unwrap(), proxied, true))
     }
 
+    fn of(range: &str) -> Sources {
+        std::iter::once(range.parse().unwrap()).collect()
+    }
+
     #[test]
     fn a_bar_stops_the_source_and_behind_a_proxy_only_the_client() {
         let registry = Registry::default();
@@ -430,7 +436,7 @@ mod tests {
             registry.add(one);
         }
         proxy.belongs_to(ClientAddr::new("192.0.2.1".parse().unwrap()));
-        assert_eq!(registry.bar("192.0.2.1/32".parse().unwrap(), |_| false), 2);
+        assert_eq!(registry.bar(&of("192.0.2.1/32"), |_| false), 2);
         assert_eq!(direct.cut.get(), Some(Cut::Barred));
         assert_eq!(other.cut.get(), None);
         // a ban of the proxy itself must not cut its clients
@@ -439,13 +445,13 @@ mod tests {
         registry.add(&second);
         let observed = Rc::new(Line::new("192.0.2.1".parse().unwrap(), false, false));
         registry.add(&observed);
-        registry.bar("192.0.2.1/32".parse().unwrap(), |_| false);
+        registry.bar(&of("192.0.2.1/32"), |_| false);
         assert_eq!(
             observed.cut.get(),
             None,
             "DENY: cut by a site that only observes"
         );
-        registry.bar("10.0.0.1/32".parse().unwrap(), |_| false);
+        registry.bar(&of("10.0.0.1/32"), |_| false);
         assert_eq!(second.cut.get(), None, "DENY: cut another's exchange");
     }
 
@@ -457,7 +463,7 @@ mod tests {
             registry.add(one);
         }
         let spared = |address: IpAddr| address == "2001:db8::5".parse::<IpAddr>().unwrap();
-        assert_eq!(registry.bar("2001:db8::/64".parse().unwrap(), spared), 1);
+        assert_eq!(registry.bar(&of("2001:db8::/64"), spared), 1);
         assert_eq!(allowed.cut.get(), None, "locked out");
         assert_eq!(neighbour.cut.get(), Some(Cut::Barred), "DENY");
     }
@@ -466,7 +472,7 @@ mod tests {
     fn a_deciding_answer_goes_out_in_one_go_and_its_connection_ends_at_once() {
         let waker = Waker::noop();
         let cx = Context::from_waker(waker);
-        let source = "192.0.2.1/32".parse().unwrap();
+        let source = of("192.0.2.1/32");
         let registry = Registry::default();
         let (deciding, idle, slow) = (
             line("192.0.2.1", false),
@@ -478,8 +484,8 @@ mod tests {
         }
         deciding.set_in_hand(true);
         slow.set_in_hand(true);
-        registry.bar(source, |_| false);
-        registry.bar(source, |_| false);
+        registry.bar(&source, |_| false);
+        registry.bar(&source, |_| false);
         assert_eq!(idle.check(&cx), Err(Cut::Barred));
         deciding.set_in_hand(false);
         assert_eq!(deciding.check(&cx), Ok(()), "the answer is sent");
