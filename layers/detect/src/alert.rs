@@ -72,7 +72,7 @@ fn sources(spec: &BucketSpec, bucket: &Bucket, mode: Mode) -> Vec<Source> {
             found.push(source);
         }
     };
-    for held in &bucket.queue {
+    for held in bucket.queue.iter() {
         match held.kept.about() {
             Some(about) => about
                 .sources
@@ -160,7 +160,7 @@ fn source(rule: &ScopeRule, held: &Held) -> Option<Source> {
 }
 
 /// What parsers wrote of where the address lies.
-fn whereabouts(meta: &Pairs) -> Option<Whereabouts> {
+fn whereabouts(meta: Pairs<'_>) -> Option<Whereabouts> {
     let value = |key: &[u8]| text(meta.value(key));
     let range = value(b"SourceRange").parse::<Cidr>().ok();
     let found = Whereabouts {

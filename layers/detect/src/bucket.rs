@@ -15,17 +15,18 @@
 //! without a source raises no alert.
 
 mod count;
+mod held;
 mod kept;
 mod seed;
 
 use core::fmt;
 use core::time::Duration;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use vocab::{Scope, Timestamp};
 
 pub(crate) use count::{Bucket, Now, Outcome};
+pub(crate) use held::{Held, Queue};
 pub(crate) use kept::text;
 pub use kept::{Keeper, Kept, Pairs};
 pub use seed::Seed;
@@ -313,19 +314,6 @@ pub const MAX_KEPT: usize = 256;
 /// The most distinct values that one bucket remembers.
 const MAX_DISTINCT: usize = 1024;
 
-/// A kept event with the value of its scenario's scope expression.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub(crate) kept: Kept,
-    pub(crate) scope_value: Option<Box<str>>,
-}
-
-impl Held {
-    fn weight(&self) -> usize {
-        self.kept.weight() + self.scope_value.as_deref().map_or(0, str::len)
-    }
-}
-
 /// A test on a bucket: `condition`, `overflow_filter`, a Bayesian condition.
 pub trait QueueTest: Send + Sync + fmt::Debug {
     /// Whether it holds. An evaluation error is counted by the implementation
@@ -336,7 +324,7 @@ pub trait QueueTest: Send + Sync + fmt::Debug {
 /// A bucket as its tests see it: `queue`, `leaky` and, as the queue's last, `evt`.
 #[derive(Clone, Copy, Debug)]
 pub struct BucketView<'a> {
-    queue: &'a VecDeque<Held>,
+    queue: &'a Queue,
     /// How many events were poured in all (`leaky.Total_count`).
     pub total: u64,
     /// When the first one was (`leaky.First_ts`).
@@ -355,7 +343,7 @@ impl<'a> BucketView<'a> {
     /// Whether none is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.len() == 0
     }
 
     /// The kept event at `index`, 0 being the oldest and `len() - 1` the event
@@ -373,6 +361,6 @@ impl<'a> BucketView<'a> {
     /// The event that is being poured.
     #[must_use]
     pub fn latest(&self) -> Option<&'a Kept> {
-        self.queue.back().map(|held| &held.kept)
+        self.queue.last().map(|held| &held.kept)
     }
 }

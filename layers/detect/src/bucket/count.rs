@@ -4,11 +4,10 @@
 //! In replay they may, and then the rules of Go's `x/time/rate` hold: nothing
 //! leaks for a step back, and the next leak is counted from there.
 
-use std::collections::VecDeque;
-
 use vocab::Timestamp;
 
-use super::{Bayes, BucketKind, BucketSpec, BucketView, Held};
+use super::held::Distinct;
+use super::{Bayes, BucketKind, BucketSpec, BucketView, Held, Queue};
 
 /// A moment: on the shard's clock, and as it is shown to people.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +29,7 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Bucket {
     /// The events that are kept, oldest first.
-    pub(crate) queue: VecDeque<Held>,
+    pub(crate) queue: Queue,
     /// How many were poured.
     pub(crate) total: u64,
     /// The first event's time, as it is shown.
@@ -43,9 +42,9 @@ pub(crate) struct Bucket {
     touched: Timestamp,
     /// Nanoseconds of leaking until it is empty, at `touched`.
     debt: u64,
-    distinct: Vec<u64>,
+    distinct: Distinct,
     /// Which of `distinct` is forgotten next, once it is full.
-    oldest_distinct: usize,
+    oldest_distinct: u16,
     /// The Bayesian conditions that held for good, one bit each.
     guillotined: u64,
     /// The bytes of the kept events.
@@ -56,14 +55,14 @@ impl Bucket {
     /// An empty bucket whose first event comes at `now`.
     pub(crate) fn new(now: Now) -> Self {
         Self {
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             total: 0,
             first: now.shown,
             last: now.shown,
             opened: now.clock,
             touched: now.clock,
             debt: 0,
-            distinct: Vec::new(),
+            distinct: Distinct::default(),
             oldest_distinct: 0,
             guillotined: 0,
             held: 0,
@@ -72,14 +71,16 @@ impl Bucket {
 
     /// Whether this value was seen before; remembers it otherwise.
     pub(crate) fn is_repeated(&mut self, spec: &BucketSpec, value: u64) -> bool {
-        if self.distinct.contains(&value) {
+        if self.distinct.contains(value) {
             return true;
         }
         if self.distinct.len() < spec.distinct_limit() {
             self.distinct.push(value);
-        } else if let Some(oldest) = self.distinct.get_mut(self.oldest_distinct) {
-            *oldest = value;
-            self.oldest_distinct = (self.oldest_distinct + 1) % self.distinct.len();
+        } else {
+            let oldest = usize::from(self.oldest_distinct);
+            self.distinct.replace(oldest, value);
+            let next = (oldest + 1) % self.distinct.len().max(1);
+            self.oldest_distinct = u16::try_from(next).unwrap_or(0);
         }
         false
     }
@@ -91,13 +92,10 @@ impl Bucket {
         self.touched = now.clock;
         self.last = now.shown;
         while self.queue.len() >= spec.queue_limit() {
-            self.held -= self
-                .queue
-                .pop_front()
-                .map_or(self.held, |held| held.weight());
+            self.held -= self.queue.pop().map_or(self.held, |held| held.weight());
         }
         self.held += held.weight();
-        self.queue.push_back(held);
+        self.queue.push(held);
         let full = match &spec.kind {
             BucketKind::Trigger => true,
             BucketKind::Counter => false,
@@ -150,7 +148,7 @@ impl Bucket {
 
     /// The bytes that its kept events and distinct values occupy.
     pub(crate) fn weight(&self) -> usize {
-        self.held + self.queue.capacity() * size_of::<Held>() + self.distinct.capacity() * 8
+        self.held + self.queue.weight() + self.distinct.weight()
     }
 
     /// A token bucket of `capacity` that refills one token every `leakspeed`.

@@ -17,22 +17,26 @@ const MAX_EVENT: usize = 16 * 1024;
 /// An event in a bucket's queue: its time, its meta, and what else the bucket
 /// tests of the program read. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Kept {
-    time: Timestamp,
-    meta: Pairs,
-    parsed: Pairs,
-    enriched: Pairs,
-    /// The overflow that the event is, where it is one.
-    about: Option<Arc<About>>,
+pub struct Kept(Packed);
+
+/// A head (its time, where meta and where parsed fields end), then the fields.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Packed {
+    Event(Arc<[u8]>),
+    Overflow(Arc<(Box<[u8]>, Arc<About>)>),
 }
 
+/// The head's bytes: eight of the time, two and two of the ends.
+const HEAD: usize = 12;
+
 /// Keys and values, packed.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Pairs(Option<Arc<[u8]>>);
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pairs<'k>(&'k [u8]);
 
 /// Builds [`Kept`]s; reused from event to event.
 #[derive(Debug, Default)]
 pub struct Keeper {
+    /// Behind room for the head.
     meta: Vec<u8>,
     parsed: Vec<u8>,
     enriched: Vec<u8>,
@@ -49,19 +53,22 @@ impl Keeper {
     /// Adds a meta field; call in the order of the keys' bytes. Values are cut
     /// to 1,024 bytes, and what exceeds 16 KiB in all is left out.
     pub fn meta(&mut self, key: &str, value: &[u8]) -> &mut Self {
-        push(&mut self.meta, key.as_bytes(), value);
+        if self.meta.is_empty() {
+            self.meta.resize(HEAD, 0);
+        }
+        push(&mut self.meta, HEAD + MAX_EVENT, key.as_bytes(), value);
         self
     }
 
     /// Adds a parsed field; needed only when some bucket test reads `.Parsed`.
     pub fn parsed(&mut self, key: &str, value: &[u8]) -> &mut Self {
-        push(&mut self.parsed, key.as_bytes(), value);
+        push(&mut self.parsed, MAX_EVENT, key.as_bytes(), value);
         self
     }
 
     /// Adds an enriched field; needed only when some bucket test reads `.Enriched`.
     pub fn enriched(&mut self, key: &str, value: &[u8]) -> &mut Self {
-        push(&mut self.enriched, key.as_bytes(), value);
+        push(&mut self.enriched, MAX_EVENT, key.as_bytes(), value);
         self
     }
 
@@ -73,22 +80,34 @@ impl Keeper {
 
     /// The kept event, and an empty keeper again.
     pub fn finish(&mut self, time: Timestamp) -> Kept {
-        Kept {
-            time,
-            meta: pack(&mut self.meta),
-            parsed: pack(&mut self.parsed),
-            enriched: pack(&mut self.enriched),
-            about: self.about.take(),
+        self.meta.resize(self.meta.len().max(HEAD), 0);
+        let meta_end = self.meta.len();
+        self.meta.append(&mut self.parsed);
+        let parsed_end = self.meta.len();
+        self.meta.append(&mut self.enriched);
+        // Both are bounded by twice 16 KiB.
+        let end = |end: usize| u16::try_from(end).unwrap_or(u16::MAX).to_le_bytes();
+        let ([a, b], [c, d]) = (end(meta_end), end(parsed_end));
+        if let Some((head, _)) = self.meta.split_first_chunk_mut::<HEAD>() {
+            let [t0, t1, t2, t3, t4, t5, t6, t7] = time.unix_nanos().to_le_bytes();
+            *head = [t0, t1, t2, t3, t4, t5, t6, t7, a, b, c, d];
         }
+        let bytes = self.meta.as_slice();
+        let kept = match self.about.take() {
+            None => Packed::Event(Arc::from(bytes)),
+            Some(about) => Packed::Overflow(Arc::new((Box::from(bytes), about))),
+        };
+        self.meta.clear();
+        Kept(kept)
     }
 }
 
-fn push(bytes: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+fn push(bytes: &mut Vec<u8>, most: usize, key: &[u8], value: &[u8]) {
     let value = value.get(..MAX_VALUE).unwrap_or(value);
     let (Ok(key_len), Ok(value_len)) = (u8::try_from(key.len()), u16::try_from(value.len())) else {
         return;
     };
-    if bytes.len() + key.len() + value.len() + 3 > MAX_EVENT {
+    if bytes.len() + key.len() + value.len() + 3 > most {
         return;
     }
     bytes.push(key_len);
@@ -97,92 +116,101 @@ fn push(bytes: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     bytes.extend_from_slice(value);
 }
 
-fn pack(bytes: &mut Vec<u8>) -> Pairs {
-    let pairs = (!bytes.is_empty()).then(|| Arc::from(bytes.as_slice()));
-    bytes.clear();
-    Pairs(pairs)
-}
-
 impl Kept {
     /// One that holds nothing.
     pub(crate) fn empty(time: Timestamp) -> Self {
-        Self {
-            time,
-            meta: Pairs::default(),
-            parsed: Pairs::default(),
-            enriched: Pairs::default(),
-            about: None,
+        Keeper::new().finish(time)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Packed::Event(bytes) => bytes,
+            Packed::Overflow(both) => &both.0,
         }
+    }
+
+    /// The head's time, and where meta and parsed fields end.
+    fn head(&self) -> (Timestamp, usize, usize) {
+        let head = self.bytes().first_chunk().copied().unwrap_or([0; HEAD]);
+        let [t0, t1, t2, t3, t4, t5, t6, t7, a, b, c, d] = head;
+        let nanos = i64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
+        let end = |bytes: [u8; 2]| usize::from(u16::from_le_bytes(bytes));
+        (Timestamp::from_unix_nanos(nanos), end([a, b]), end([c, d]))
+    }
+
+    fn pairs(&self, from: usize, to: usize) -> Pairs<'_> {
+        Pairs(self.bytes().get(from..to).unwrap_or_default())
     }
 
     /// When the event happened.
     #[must_use]
     pub fn time(&self) -> Timestamp {
-        self.time
+        self.head().0
     }
 
     /// Its meta fields.
     #[must_use]
-    pub fn meta(&self) -> &Pairs {
-        &self.meta
+    pub fn meta(&self) -> Pairs<'_> {
+        let (_, meta_end, _) = self.head();
+        self.pairs(HEAD, meta_end)
     }
 
     /// Its parsed fields, as far as they were kept.
     #[must_use]
-    pub fn parsed(&self) -> &Pairs {
-        &self.parsed
+    pub fn parsed(&self) -> Pairs<'_> {
+        let (_, meta_end, parsed_end) = self.head();
+        self.pairs(meta_end, parsed_end)
     }
 
     /// Its enriched fields, as far as they were kept.
     #[must_use]
-    pub fn enriched(&self) -> &Pairs {
-        &self.enriched
+    pub fn enriched(&self) -> Pairs<'_> {
+        let (_, _, parsed_end) = self.head();
+        self.pairs(parsed_end, self.bytes().len())
     }
 
     /// The overflow that the event is, where it is one.
     #[must_use]
     pub fn about(&self) -> Option<&About> {
-        self.about.as_deref()
+        match &self.0 {
+            Packed::Event(_) => None,
+            Packed::Overflow(both) => Some(&both.1),
+        }
     }
 
     /// The event as an alert shows it; bytes that are not UTF-8 stand as `\xHH`.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         Evidence {
-            time: self.time,
+            time: self.time(),
             meta: self
-                .meta
+                .meta()
                 .iter()
                 .map(|(key, value)| (text(key), text(value)))
                 .collect(),
         }
     }
 
-    /// How many bytes it occupies.
+    /// How many bytes it counts for: its fields, and 48 around them.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let pairs = [&self.meta, &self.parsed, &self.enriched];
-        let pairs: usize = pairs.iter().map(|pairs| pairs.bytes().len() + 16).sum();
-        pairs + self.about().map_or(0, About::weight)
+        let fields = self.bytes().len().saturating_sub(HEAD);
+        fields + 48 + self.about().map_or(0, About::weight)
     }
 }
 
-impl Pairs {
+impl<'k> Pairs<'k> {
     /// The value of a key, empty when absent.
     #[must_use]
-    pub fn value(&self, key: &[u8]) -> &[u8] {
+    pub fn value(self, key: &[u8]) -> &'k [u8] {
         self.iter()
             .find(|(name, _)| *name == key)
             .map_or(&[], |(_, value)| value)
     }
 
     /// Every key and value, in the order in which they were kept.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        Unpack(self.bytes())
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.0.as_deref().unwrap_or_default()
+    pub fn iter(self) -> impl Iterator<Item = (&'k [u8], &'k [u8])> {
+        Unpack(self.0)
     }
 }
 

@@ -124,7 +124,7 @@ struct Entry<'b> {
 }
 
 #[derive(Debug)]
-struct Map<'b>(&'b Pairs);
+struct Map<'b>(Pairs<'b>);
 
 #[derive(Debug)]
 struct Leaky<'b>(BucketView<'b>);
