@@ -129,44 +129,49 @@ impl Kept {
         }
     }
 
-    /// The head's time, and where meta and parsed fields end.
-    fn head(&self) -> (Timestamp, usize, usize) {
-        let head = self.bytes().first_chunk().copied().unwrap_or([0; HEAD]);
-        let [t0, t1, t2, t3, t4, t5, t6, t7, a, b, c, d] = head;
-        let nanos = i64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
-        let end = |bytes: [u8; 2]| usize::from(u16::from_le_bytes(bytes));
-        (Timestamp::from_unix_nanos(nanos), end([a, b]), end([c, d]))
+    fn head(&self) -> [u8; HEAD] {
+        self.bytes().first_chunk().copied().unwrap_or([0; HEAD])
     }
 
-    fn pairs(&self, from: usize, to: usize) -> Pairs<'_> {
-        Pairs(self.bytes().get(from..to).unwrap_or_default())
+    /// Meta, parsed and enriched fields.
+    pub(crate) fn spaces(&self) -> [Pairs<'_>; 3] {
+        let [.., a, b, c, d] = self.head();
+        let end = |bytes: [u8; 2]| usize::from(u16::from_le_bytes(bytes));
+        let bytes = self.bytes();
+        let (meta_end, parsed_end) = (end([a, b]), end([c, d]));
+        [
+            Pairs(bytes.get(HEAD..meta_end).unwrap_or_default()),
+            Pairs(bytes.get(meta_end..parsed_end).unwrap_or_default()),
+            Pairs(bytes.get(parsed_end..).unwrap_or_default()),
+        ]
     }
 
     /// When the event happened.
     #[must_use]
     pub fn time(&self) -> Timestamp {
-        self.head().0
+        let [time @ .., _, _, _, _] = self.head();
+        Timestamp::from_unix_nanos(i64::from_le_bytes(time))
     }
 
     /// Its meta fields.
     #[must_use]
     pub fn meta(&self) -> Pairs<'_> {
-        let (_, meta_end, _) = self.head();
-        self.pairs(HEAD, meta_end)
+        let [meta, ..] = self.spaces();
+        meta
     }
 
     /// Its parsed fields, as far as they were kept.
     #[must_use]
     pub fn parsed(&self) -> Pairs<'_> {
-        let (_, meta_end, parsed_end) = self.head();
-        self.pairs(meta_end, parsed_end)
+        let [_, parsed, _] = self.spaces();
+        parsed
     }
 
     /// Its enriched fields, as far as they were kept.
     #[must_use]
     pub fn enriched(&self) -> Pairs<'_> {
-        let (_, _, parsed_end) = self.head();
-        self.pairs(parsed_end, self.bytes().len())
+        let [.., enriched] = self.spaces();
+        enriched
     }
 
     /// The overflow that the event is, where it is one.

@@ -1,6 +1,7 @@
 //! A bucket's queue as expressions see it: `condition`, `overflow_filter` and the
 //! conditions of bayesian buckets.
 
+use core::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,12 +43,11 @@ impl QueueTest for Test {
         if bucket.events().len() < self.least {
             return false;
         }
-        let events = bucket.events().map(Entry::new).collect();
         let env = QueueEnv {
             ground: &self.ground,
             last: bucket.latest(),
             queue: Queue {
-                events: Events(events),
+                events: Events::new(*bucket),
             },
             leaky: Leaky(*bucket),
         };
@@ -89,7 +89,7 @@ impl Env for QueueEnv<'_> {
             slot::TIME => self
                 .last
                 .map_or(Value::Nil, |last| Value::Time(last.time())),
-            slot::MAP_META => match self.queue.events.0.last() {
+            slot::MAP_META => match self.queue.events.last() {
                 Some(entry) => Value::Object(&entry.meta),
                 None => Value::Nil,
             },
@@ -112,8 +112,18 @@ struct Queue<'b> {
     events: Events<'b>,
 }
 
+/// How many of the last events are made ready one by one.
+const LAST: usize = 4;
+
+/// Made ready when they are asked for. Many conditions look at the last few alone, and a
+/// queue may hold hundreds.
 #[derive(Debug)]
-struct Events<'b>(Vec<Entry<'b>>);
+struct Events<'b> {
+    bucket: BucketView<'b>,
+    /// The last first.
+    last: [OnceCell<Entry<'b>>; LAST],
+    all: OnceCell<Box<[Entry<'b>]>>,
+}
 
 #[derive(Debug)]
 struct Entry<'b> {
@@ -129,13 +139,39 @@ struct Map<'b>(Pairs<'b>);
 #[derive(Debug)]
 struct Leaky<'b>(BucketView<'b>);
 
+impl<'b> Events<'b> {
+    fn new(bucket: BucketView<'b>) -> Self {
+        Self {
+            bucket,
+            last: Default::default(),
+            all: OnceCell::new(),
+        }
+    }
+
+    fn get(&self, index: usize) -> Option<&Entry<'b>> {
+        let kept = self.bucket.event(index)?;
+        match self.last.get(self.bucket.len() - 1 - index) {
+            Some(room) => Some(room.get_or_init(|| Entry::new(kept))),
+            None => {
+                let all = || self.bucket.events().map(Entry::new).collect();
+                self.all.get_or_init(all).get(index)
+            }
+        }
+    }
+
+    fn last(&self) -> Option<&Entry<'b>> {
+        self.get(self.bucket.len().checked_sub(1)?)
+    }
+}
+
 impl<'b> Entry<'b> {
     fn new(kept: &'b Kept) -> Self {
+        let [meta, parsed, enriched] = kept.spaces();
         Self {
             kept,
-            meta: Map(kept.meta()),
-            parsed: Map(kept.parsed()),
-            enriched: Map(kept.enriched()),
+            meta: Map(meta),
+            parsed: Map(parsed),
+            enriched: Map(enriched),
         }
     }
 }
@@ -149,7 +185,7 @@ impl Object for Queue<'_> {
         match name {
             b"Queue" => Some(Value::Object(&self.events)),
             b"L" => Some(Value::Int(
-                i64::try_from(self.events.0.len()).unwrap_or(i64::MAX),
+                i64::try_from(self.events.bucket.len()).unwrap_or(i64::MAX),
             )),
             _ => None,
         }
@@ -162,11 +198,11 @@ impl Object for Events<'_> {
     }
 
     fn len(&self) -> Option<usize> {
-        Some(self.0.len())
+        Some(self.bucket.len())
     }
 
     fn element(&self, index: usize) -> Option<Value<'_>> {
-        self.0.get(index).map(|entry| Value::Object(entry))
+        self.get(index).map(|entry| Value::Object(entry))
     }
 }
 
@@ -224,7 +260,44 @@ impl Object for Leaky<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::event::{EventSchema, Slots, slot};
+    use vocab::Timestamp;
+
+    use super::*;
+    use crate::bucket::{Bucket, BucketSpec, Held, Keeper, Now};
+    use crate::event::{EventSchema, Slots};
+
+    #[test]
+    fn each_event_is_at_its_place_whatever_was_asked_before() {
+        let at = Timestamp::from_unix_seconds;
+        let now = |second: i64| Now {
+            clock: at(second),
+            shown: at(second),
+        };
+        let spec = BucketSpec {
+            capacity: None,
+            ..BucketSpec::leaky("test/leaky", "h", 1, core::time::Duration::ZERO)
+        };
+        let mut bucket = Bucket::new(now(0));
+        for count in 1..20_usize {
+            let second = i64::try_from(count).unwrap() - 1;
+            let kept = Keeper::new()
+                .meta("at", second.to_string().as_bytes())
+                .finish(at(second));
+            let held = Held {
+                kept,
+                scope_value: None,
+            };
+            bucket.pour(&spec, held, now(second));
+            let events = Events::new(bucket.view());
+            for place in (0..count).rev().chain(0..count) {
+                let entry = events.get(place).unwrap();
+                assert_eq!(entry.meta.0.value(b"at"), place.to_string().as_bytes());
+                assert_eq!(entry.kept.time(), at(i64::try_from(place).unwrap()));
+            }
+            assert!(events.get(count).is_none());
+            assert_eq!(events.last().unwrap().kept.time(), at(second));
+        }
+    }
 
     #[test]
     fn a_condition_says_how_many_events_it_needs() {
