@@ -42,7 +42,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use crate::run::{cargo, find, root, succeeds};
 use contender::{Contender, Place, Speech, Upstream, Work};
@@ -50,6 +50,8 @@ use rounds::Turn;
 
 /// How many bans the full book holds.
 const BANS: usize = 100_000;
+/// Requests a second that are taken for half load where nginx was not asked what it can do.
+const HALF: f64 = 16_000.0;
 /// How long it may take to write them.
 const BANS_WITHIN: Duration = Duration::from_secs(60);
 
@@ -72,6 +74,30 @@ struct Arguments {
     /// Print the figures, and leave bench/RESULTS.md as it is.
     #[arg(long)]
     dry: bool,
+    /// Measure these parts and print what came of them; writes nothing.
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    only: Vec<Part>,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Part {
+    /// Forwarding alone.
+    Off,
+    /// Access log, limits, detection; then latencies and refusals with a full book.
+    On,
+    /// Everything on, in TLS.
+    Tls,
+    /// Memory with idle and busy connections.
+    Memory,
+    /// The same in TLS.
+    MemoryTls,
+    /// The first refusal, without a full book.
+    Reaction,
+    /// The same with a full book.
+    ReactionFull,
+    /// nginx with crowdsec.
+    Crowdsec,
 }
 
 /// How much is measured.
@@ -154,6 +180,9 @@ fn edge(rest: &[String]) -> Result<bool> {
         }
     };
     process::allow_descriptors()?;
+    if !arguments.only.is_empty() {
+        return parts(&binary, scale, &arguments.only);
+    }
     let before = report::load_average();
     let began = Instant::now();
     let measured = measure(&binary, scale)?;
@@ -194,6 +223,33 @@ fn release() -> Result<PathBuf> {
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     Ok(root().join(target).join("release/ringwall"))
+}
+
+/// Measures some parts alone, each of which says what came of it.
+fn parts(binary: &Path, scale: Scale, wanted: &[Part]) -> Result<bool> {
+    let place = Place::make()?;
+    let upstream = Upstream::start(&place)?;
+    let stage = Stage {
+        binary,
+        place: &place,
+        upstream: &upstream,
+        scale,
+    };
+    let show = |rows: Vec<rounds::Row>| rows.iter().for_each(|row| println!("  {row}"));
+    for part in wanted {
+        match part {
+            Part::Off => show(stage.all_off()?),
+            Part::On => show(stage.all_on()?.rows),
+            Part::Tls => show(stage.tls()?),
+            Part::Memory => drop(stage.memory(Speech::Plain)?),
+            Part::MemoryTls => drop(stage.memory(Speech::Tls)?),
+            Part::Reaction => drop(stage.reactions(HALF)?),
+            Part::ReactionFull => drop(stage.reaction_full()?),
+            Part::Crowdsec => drop(stage.crowdsec()?),
+        }
+    }
+    println!("Nothing was written to bench/RESULTS.md.");
+    Ok(true)
 }
 
 fn measure(binary: &Path, scale: Scale) -> Result<Measured> {
@@ -304,6 +360,18 @@ impl Stage<'_> {
             full: alone,
             full_half_loaded,
         })
+    }
+
+    /// Reaction times with a full book, alone and at half load.
+    fn reaction_full(&self) -> Result<[reaction::Reactions; 2]> {
+        println!("From the deciding request to the first refusal, full book.");
+        let full = self.ringwall("ringwall, full book", Work::Full, Speech::Plain)?;
+        control::fill(&full.socket(), self.scale.bans, BANS_WITHIN)?;
+        let alone = reaction::provoke(&full, 3, self.scale.sources)?;
+        println!("  alone: {alone}");
+        let half_loaded = self.half_loaded(&full, HALF, 5)?;
+        println!("  at half load: {half_loaded}");
+        Ok([alone, half_loaded])
     }
 
     /// Everything on, in TLS.

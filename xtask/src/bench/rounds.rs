@@ -1,5 +1,7 @@
 //! Contenders take turns; ratios are taken within a round, medians over the rounds.
 
+use std::fmt;
+
 use anyhow::{Context as _, Result};
 
 use super::contender::Contender;
@@ -36,6 +38,23 @@ pub(super) struct Row {
     pub(super) each: Vec<f64>,
     /// Of it in user space, round by round.
     pub(super) each_user: Vec<f64>,
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {:.2} µs a request, {:.2} of it in user space, {:.2} × the first's; {:.0} requests/s, p99 {:.0} µs, \
+             {:.1} MiB",
+            self.name,
+            self.cpu.median,
+            self.user,
+            self.ratio.median,
+            self.per_second,
+            self.p99,
+            self.resident
+        )
+    }
 }
 
 /// The middle of several figures, and the ends of their middle half: on a machine that
