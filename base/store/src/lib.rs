@@ -182,7 +182,9 @@ impl Store {
     /// # Errors
     /// [`NotDurable`] with the reason.
     pub fn flush(&self, timeout: Duration) -> Result<(), NotDurable> {
-        self.shared.entries(&[], true).wait(timeout)
+        let ticket = self.shared.entries(&[], true);
+        self.shared.hurry();
+        ticket.wait(timeout)
     }
 
     /// Runs a query on the store's reading connection, which is opened when needed.

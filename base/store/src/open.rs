@@ -37,6 +37,9 @@ pub struct Options {
     pub waiting_alert_bytes: usize,
     /// The longest pause between two attempts.
     pub slowest_retry: Duration,
+    /// How long what nobody waits for gathers before it is written: one transaction for a wave
+    /// of decisions, and none right behind a decision, when its source comes again.
+    pub gather: Duration,
     /// Called on the writing thread before it does anything: to give others precedence.
     pub begin: fn(),
 }
@@ -53,6 +56,7 @@ impl Default for Options {
             waiting_alerts: 2_000,
             waiting_alert_bytes: 16 << 20,
             slowest_retry: Duration::from_secs(5),
+            gather: Duration::from_millis(100),
             begin: || {},
         }
     }

@@ -57,8 +57,12 @@ struct Queue {
     other: usize,
     /// Jobs in the transaction that is under way.
     writing: usize,
-    /// Somebody waits for an answer: do not wait for the next retry.
+    /// Somebody waits for an answer: do not wait for the next retry, nor for more.
     urgent: bool,
+    /// Somebody may look for it: do not wait for more.
+    prompt: bool,
+    /// When the first of what waits now was queued.
+    since: Option<Instant>,
     stopping: bool,
     dropped: Dropped,
     condition: Condition,
@@ -113,6 +117,32 @@ impl Queue {
     fn push_back(&mut self, job: Job) {
         self.weigh(&job, usize::saturating_add);
         self.jobs.push_back(job);
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether the writer must hear of what was just queued: the first of a batch, the last
+    /// that fits, or something that is waited for. It would take processor time from whoever
+    /// decides to hear of everything.
+    fn is_news(&self) -> bool {
+        self.urgent || self.prompt || self.jobs.len() == 1 || self.is_a_batch()
+    }
+
+    fn is_a_batch(&self) -> bool {
+        self.jobs.len() >= BATCH || self.entries.bytes + self.alerts.bytes >= BATCH_BYTES
+    }
+
+    /// When the writer is to begin; `None` while there is nothing to do.
+    fn due(&self, retry: Option<Instant>, gather: Duration) -> Option<Instant> {
+        if self.jobs.is_empty() && retry.is_none() {
+            return None;
+        }
+        let now = Instant::now();
+        match (retry, self.since) {
+            _ if self.urgent => Some(now),
+            (Some(at), _) => Some(at),
+            (None, Some(since)) if !self.prompt && !self.is_a_batch() => Some(since + gather),
+            (None, _) => Some(now),
+        }
     }
 
     fn pop_front(&mut self) -> Option<Job> {
@@ -149,6 +179,8 @@ impl Shared {
                 other: 0,
                 writing: 0,
                 urgent: false,
+                prompt: false,
+                since: None,
                 stopping: false,
                 dropped: Dropped::default(),
                 condition,
@@ -194,9 +226,23 @@ impl Shared {
         }
         queue.urgent |= !keep;
         queue.push_back(Job::Entries { rows, promise });
-        drop(queue);
-        self.news.notify_one();
+        self.tell(queue);
         ticket
+    }
+
+    /// Lets the queue go, and wakes the writer when it must know.
+    fn tell(&self, queue: MutexGuard<'_, Queue>) {
+        let news = queue.is_news();
+        drop(queue);
+        if news {
+            self.news.notify_one();
+        }
+    }
+
+    /// Has what waits written at once.
+    pub(crate) fn hurry(&self) {
+        self.queue().urgent = true;
+        self.news.notify_one();
     }
 
     pub(crate) fn alert(&self, alert: &Alert, now: Timestamp) -> AlertId {
@@ -211,8 +257,7 @@ impl Shared {
         {
             queue.drop_oldest_alert();
         }
-        drop(queue);
-        self.news.notify_one();
+        self.tell(queue);
         id
     }
 
@@ -223,9 +268,10 @@ impl Shared {
             queue.dropped.other += 1;
             return;
         }
+        // Whoever reads the audit trail next must find it.
+        queue.prompt |= matches!(job, Job::Audit(_));
         queue.push_back(job);
-        drop(queue);
-        self.news.notify_one();
+        self.tell(queue);
     }
 
     pub(crate) fn meta(&self, key: &str) -> Option<String> {
@@ -323,14 +369,12 @@ impl Shared {
             if queue.stopping {
                 break;
             }
-            let now = Instant::now();
-            let due = retry.is_none_or(|at| now >= at) || queue.urgent;
-            if due && (!queue.jobs.is_empty() || retry.is_some()) {
-                break;
-            }
-            queue = match retry {
-                Some(at) => {
-                    let pause = at.saturating_duration_since(now);
+            let pause = queue
+                .due(retry, self.bounds.gather)
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            queue = match pause {
+                Some(Duration::ZERO) => break,
+                Some(pause) => {
                     let pause = pause.max(Duration::from_millis(1));
                     let woken = self.news.wait_timeout(queue, pause);
                     woken.unwrap_or_else(PoisonError::into_inner).0
@@ -342,12 +386,17 @@ impl Shared {
             };
         }
         queue.urgent = false;
+        queue.prompt = false;
         let mut batch = Vec::new();
         let mut bytes = 0;
         while batch.len() < BATCH && bytes < BATCH_BYTES {
             let Some(job) = queue.pop_front() else { break };
             bytes += job.bytes();
             batch.push(job);
+        }
+        // What is more than one batch has waited long enough.
+        if queue.jobs.is_empty() {
+            queue.since = None;
         }
         queue.writing = batch.len();
         let end = queue.stopping && queue.jobs.is_empty();
@@ -361,6 +410,7 @@ impl Shared {
         for job in batch.into_iter().rev() {
             queue.weigh(&job, usize::saturating_add);
             queue.jobs.push_front(job);
+            queue.since.get_or_insert_with(Instant::now);
         }
         while queue.alerts.jobs > self.bounds.waiting_alerts
             || queue.alerts.bytes > self.bounds.waiting_alert_bytes

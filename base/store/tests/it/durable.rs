@@ -105,6 +105,55 @@ fn many_writers_share_few_commits() {
     assert_eq!(Store::open(dir.path()).unwrap().1.entries.len(), 1_600);
 }
 
+/// A store in which nothing is written by itself while a test runs.
+fn patient(dir: &std::path::Path) -> Store {
+    let options = Options {
+        gather: Duration::from_secs(3_600),
+        ..Options::default()
+    };
+    Store::open_with(dir, options).unwrap().0
+}
+
+#[test]
+fn what_nobody_waits_for_gathers_and_is_one_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = patient(dir.path());
+    let before = store.health().commits;
+    let tickets: Vec<_> = (1..=50)
+        .map(|seq| {
+            store.record_alert(&alert(seq), time(0));
+            store.append(&[entry(seq)])
+        })
+        .collect();
+    assert!(tickets.iter().all(|ticket| ticket.outcome().is_none()));
+    assert_eq!(store.alerts(&AlertQuery::default()).unwrap().len(), 50);
+    // Who waits has all of it written with theirs, at once.
+    store.append_or_fail(&[entry(51)]).wait(SOON).unwrap();
+    let outcomes = tickets.iter().map(store::Ticket::outcome);
+    assert!(outcomes.into_iter().all(|outcome| outcome == Some(Ok(()))));
+    assert_eq!(store.health().commits - before, 1);
+    drop(store);
+    assert_eq!(Store::open(dir.path()).unwrap().1.entries.len(), 51);
+}
+
+#[test]
+fn gathering_ends_with_a_full_batch_an_audit_line_a_flush_and_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = patient(dir.path());
+    let batch: Vec<_> = (1..=2_000).map(|seq| store.append(&[entry(seq)])).collect();
+    batch[1_999].wait(SOON).unwrap();
+    let ticket = store.append(&[entry(2_001)]);
+    store.audit(time(3), "uid 0", "decision.add", "198.51.100.1");
+    ticket.wait(SOON).unwrap();
+    let ticket = store.append(&[entry(2_002)]);
+    store.flush(SOON).unwrap();
+    assert_eq!(ticket.outcome(), Some(Ok(())));
+    let ticket = store.append(&[entry(2_003)]);
+    drop(store);
+    assert_eq!(ticket.outcome(), Some(Ok(())));
+    assert_eq!(Store::open(dir.path()).unwrap().1.entries.len(), 2_003);
+}
+
 #[test]
 fn a_callback_hears_the_outcome_whether_given_before_or_after() {
     let dir = tempfile::tempdir().unwrap();

@@ -78,7 +78,11 @@ fn until_shown(store: &Store) -> i64 {
 #[test]
 fn what_timed_out_is_withdrawn_and_never_written() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(dir.path()).unwrap();
+    let options = Options {
+        gather: Duration::ZERO,
+        ..Options::default()
+    };
+    let (store, _) = Store::open_with(dir.path(), options).unwrap();
     let other = lock(dir.path());
     // The first one keeps the writer busy with the lock; the second waits behind it.
     store.append(&[entry(1)]);

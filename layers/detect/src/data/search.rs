@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Anchored, Input, MatchKind, StartKind};
 use expr::needs::regex_words;
@@ -52,9 +53,41 @@ struct Patterns {
     /// The place of the expression behind each word, in the automaton's order.
     behind: Vec<usize>,
     /// Expressions that have words.
-    wordy: Vec<Regex>,
+    wordy: Vec<Wordy>,
     /// Expressions without; always run.
     always: Vec<Regex>,
+}
+
+/// An expression behind its words. Most are never run, since nobody sends their words, and each
+/// takes twenty kilobytes: so it is compiled when its words are first seen. That takes some
+/// hundred microseconds, once; what takes longer is compiled at the start.
+#[derive(Clone, Debug)]
+struct Wordy {
+    /// Empty where the expression was compiled at the start.
+    line: Box<[u8]>,
+    regex: OnceLock<Option<Regex>>,
+}
+
+impl Wordy {
+    fn later(line: &[u8]) -> Self {
+        Self {
+            line: line.into(),
+            regex: OnceLock::new(),
+        }
+    }
+
+    fn now(regex: Regex) -> Self {
+        Self {
+            line: Box::default(),
+            regex: OnceLock::from(Some(regex)),
+        }
+    }
+
+    /// The expression; nothing never comes of a line that was compiled before.
+    fn regex(&self) -> Option<&Regex> {
+        let compiled = || go_regex::compile_quickly(&self.line).ok();
+        self.regex.get_or_init(compiled).as_ref()
+    }
 }
 
 impl Searches {
@@ -159,19 +192,14 @@ fn matcher(
     Some(matcher.unwrap_or(Matcher::Never))
 }
 
-/// An automaton over lines. The choice of a full table is left to small sets.
+/// An automaton over lines: a compact one, since few texts get as far. A table of all states
+/// takes ten times as much.
 fn automaton(
     lines: impl Iterator<Item = impl AsRef<[u8]>>,
     anchored: bool,
     any_case: bool,
 ) -> Option<AhoCorasick> {
     let lines: Vec<_> = lines.collect();
-    let bytes: usize = lines.iter().map(|line| line.as_ref().len()).sum();
-    let kind = if bytes <= 4_096 {
-        AhoCorasickKind::DFA
-    } else {
-        AhoCorasickKind::ContiguousNFA
-    };
     let start = if anchored {
         StartKind::Anchored
     } else {
@@ -181,7 +209,7 @@ fn automaton(
         .match_kind(MatchKind::Standard)
         .start_kind(start)
         .ascii_case_insensitive(any_case)
-        .kind(Some(kind))
+        .kind(Some(AhoCorasickKind::ContiguousNFA))
         .build(&lines)
         .ok()
 }
@@ -213,17 +241,26 @@ fn patterns<'l>(
         always: Vec::new(),
     };
     for line in lines {
-        match compile(&line) {
-            Err(error) => broken(&line, error.to_string()),
-            Ok(regex) => match regex_words(regex.as_str()) {
-                Some(words) => {
-                    found.behind.extend(words.iter().map(|_| found.wordy.len()));
-                    needed.extend(words);
-                    found.wordy.push(regex);
-                }
-                None => found.always.push(regex),
-            },
-        }
+        let quick = go_regex::compile_quickly(&line);
+        let is_quick = quick.is_ok();
+        let regex = match quick.or_else(|_| compile(&line)) {
+            Ok(regex) => regex,
+            Err(error) => {
+                broken(&line, error.to_string());
+                continue;
+            }
+        };
+        let Some(words) = regex_words(regex.as_str()) else {
+            found.always.push(regex);
+            continue;
+        };
+        found.behind.extend(words.iter().map(|_| found.wordy.len()));
+        needed.extend(words);
+        found.wordy.push(if is_quick {
+            Wordy::later(&line)
+        } else {
+            Wordy::now(regex)
+        });
     }
     if !needed.is_empty() {
         found.needed = automaton(needed.iter(), false, true);
@@ -282,14 +319,15 @@ impl Patterns {
             return true;
         }
         let Some(needed) = self.needed.as_ref().filter(|_| !has_odd_letters(text)) else {
-            return self.wordy.iter().any(|regex| holds(regex, text));
+            let mut wordy = self.wordy.iter().filter_map(Wordy::regex);
+            return wordy.any(|regex| holds(regex, text));
         };
         let mut tried = Tried::default();
         needed.find_overlapping_iter(text).any(|found| {
             self.behind
                 .get(found.pattern().as_usize())
                 .filter(|place| tried.is_first(**place))
-                .and_then(|place| self.wordy.get(*place))
+                .and_then(|place| self.wordy.get(*place)?.regex())
                 .is_some_and(|regex| holds(regex, text))
         })
     }
@@ -431,6 +469,28 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_pattern_is_compiled_when_its_words_are_seen_and_one_that_takes_long_at_the_start() {
+        let lines = "alpha[0-9]z\nbeta[0-9]z\ngamma[a-z]{3000}";
+        let mut data = DataSet::default();
+        data.add("f", DataKind::Lines, lines);
+        let file = data.get("f").unwrap();
+        let lines = file.lines.iter().map(|line| Cow::Borrowed(&**line));
+        let found = patterns(lines, go_regex::compile, &mut |_, what| panic!("{what}"));
+        let compiled = || -> Vec<bool> {
+            let wordy = found.wordy.iter();
+            wordy.map(|one| one.regex.get().is_some()).collect()
+        };
+        assert_eq!(compiled(), [false, false, true]);
+        assert!(!found.test(b"nothing of it"));
+        assert_eq!(compiled(), [false, false, true]);
+        assert!(!found.test(b"beta"));
+        assert_eq!(compiled(), [false, true, true]);
+        assert!(found.test(b"BETA or beta5z"));
+        assert!(found.test(b"alpha1z"));
+        assert_eq!(compiled(), [true, true, true]);
     }
 
     #[test]
