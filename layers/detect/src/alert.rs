@@ -116,7 +116,7 @@ fn inherited(rule: &ScopeRule, source: &Source, held: &Held) -> Option<Source> {
     }
     let known = source.whereabouts.as_ref();
     let value = match rule {
-        ScopeRule::Expression(_) => held.scope_value.as_deref()?,
+        ScopeRule::Expression(_) => held.scope_value()?,
         _ => known?.range.as_str(),
     };
     Some(Source {
@@ -184,9 +184,9 @@ fn bare(rule: &ScopeRule, held: &Held, ip: Option<IpAddr>) -> Option<Source> {
             whereabouts: None,
         }),
         ScopeRule::Range => range(&text(held.kept.meta().value(b"SourceRange")), ip),
-        ScopeRule::Expression(Scope::Range) => range(held.scope_value.as_deref()?, ip),
+        ScopeRule::Expression(Scope::Range) => range(held.scope_value()?, ip),
         ScopeRule::Expression(Scope::Ip) => {
-            let ip = address(held.scope_value.as_deref()?.as_bytes())?;
+            let ip = address(held.scope_value()?.as_bytes())?;
             Some(Source {
                 scope: Scope::Ip,
                 value: ip.to_string(),
@@ -195,10 +195,7 @@ fn bare(rule: &ScopeRule, held: &Held, ip: Option<IpAddr>) -> Option<Source> {
             })
         }
         ScopeRule::Expression(scope) => {
-            let value = held
-                .scope_value
-                .as_deref()
-                .filter(|value| !value.is_empty())?;
+            let value = held.scope_value().filter(|value| !value.is_empty())?;
             Some(Source {
                 scope: scope.clone(),
                 value: value.to_owned(),

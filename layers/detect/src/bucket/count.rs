@@ -47,8 +47,8 @@ pub(crate) struct Bucket {
     oldest_distinct: u16,
     /// The Bayesian conditions that held for good, one bit each.
     guillotined: u64,
-    /// The bytes of the kept events.
-    held: usize,
+    /// The bytes of the kept events; all that a bucket may hold is far less than 4 GiB.
+    held: u32,
 }
 
 impl Bucket {
@@ -92,7 +92,8 @@ impl Bucket {
         self.touched = now.clock;
         self.last = now.shown;
         while self.queue.len() >= spec.queue_limit() {
-            self.held -= self.queue.pop().map_or(self.held, |held| held.weight());
+            let oldest = self.queue.pop();
+            self.held -= oldest.map_or(self.held, |held| held.weight());
         }
         self.held += held.weight();
         self.queue.push(held);
@@ -148,7 +149,7 @@ impl Bucket {
 
     /// The bytes that its kept events and distinct values occupy.
     pub(crate) fn weight(&self) -> usize {
-        self.held + self.queue.weight() + self.distinct.weight()
+        self.held as usize + self.queue.weight() + self.distinct.weight()
     }
 
     /// A token bucket of `capacity` that refills one token every `leakspeed`.

@@ -12,12 +12,28 @@ const ROOM: usize = 80;
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) kept: Kept,
-    pub(crate) scope_value: Option<Box<str>>,
+    /// Few scenarios have one, so it takes the room of one pointer.
+    scope_value: Option<Box<ScopeValue>>,
 }
 
+#[derive(Clone, Debug)]
+struct ScopeValue(Box<str>);
+
 impl Held {
-    pub(super) fn weight(&self) -> usize {
-        self.kept.weight() + self.scope_value.as_deref().map_or(0, str::len)
+    pub(crate) fn new(kept: Kept, scope_value: Option<Box<str>>) -> Self {
+        Self {
+            kept,
+            scope_value: scope_value.map(|value| Box::new(ScopeValue(value))),
+        }
+    }
+
+    pub(crate) fn scope_value(&self) -> Option<&str> {
+        self.scope_value.as_ref().map(|value| &*value.0)
+    }
+
+    pub(super) fn weight(&self) -> u32 {
+        let bytes = self.kept.weight() + self.scope_value().map_or(0, str::len);
+        u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 }
 
@@ -180,10 +196,7 @@ mod tests {
     use super::*;
 
     fn held(second: i64) -> Held {
-        Held {
-            kept: Kept::empty(Timestamp::from_unix_seconds(second)),
-            scope_value: None,
-        }
+        Held::new(Kept::empty(Timestamp::from_unix_seconds(second)), None)
     }
 
     #[test]

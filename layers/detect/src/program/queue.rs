@@ -283,11 +283,7 @@ mod tests {
             let kept = Keeper::new()
                 .meta("at", second.to_string().as_bytes())
                 .finish(at(second));
-            let held = Held {
-                kept,
-                scope_value: None,
-            };
-            bucket.pour(&spec, held, now(second));
+            bucket.pour(&spec, Held::new(kept, None), now(second));
             let events = Events::new(bucket.view());
             for place in (0..count).rev().chain(0..count) {
                 let entry = events.get(place).unwrap();

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use vocab::Timestamp;
 
-use super::entry::{Entry, Key, USED, hash};
+use super::entry::{Entry, Key, USED, VACANT, hash};
 use super::estate::{EstateId, Estates};
 use super::index::Index;
-use super::list::{Links, List, NONE};
-use super::wheel::{NOWHERE, Turn, Wheel};
+use super::list::{List, NONE};
+use super::wheel::{Turn, Wheel};
 use super::{Alarm, Counts, Mode, Peek, Realm};
 use crate::alert;
 use crate::bucket::{
@@ -45,7 +45,7 @@ pub(super) struct Shard {
     mode: Mode,
     index: Index,
     estates: Estates,
-    slab: Vec<Option<Entry>>,
+    slab: Vec<Entry>,
     free: Vec<u32>,
     used: List<USED>,
     wheel: Wheel,
@@ -94,12 +94,14 @@ impl Shard {
 
     #[inline]
     fn entry(&self, at: u32) -> Option<&Entry> {
-        self.slab.get(at as usize)?.as_ref()
+        let entry = self.slab.get(at as usize)?;
+        (entry.scenario != VACANT).then_some(entry)
     }
 
     #[inline]
     fn entry_mut(&mut self, at: u32) -> Option<&mut Entry> {
-        self.slab.get_mut(at as usize)?.as_mut()
+        let entry = self.slab.get_mut(at as usize)?;
+        (entry.scenario != VACANT).then_some(entry)
     }
 
     pub(super) fn peek(&self, key: Key) -> Option<Peek> {
@@ -156,19 +158,19 @@ impl Shard {
         let moved: Vec<Option<u32>> = numbered(&self.specs)
             .map(|(_, identity)| by_name.get(&identity).copied())
             .collect();
-        let gone = ScenarioId(NONE);
-        for entry in self.slab.iter_mut().flatten() {
-            let id = moved.get(entry.scenario.0 as usize).copied().flatten();
-            entry.scenario = id.map_or(gone, ScenarioId);
-        }
         self.index.clear();
         for at in 0..self.slab.len() {
             let at = u32::try_from(at).unwrap_or(NONE);
-            if let Some(key) = self.entry(at).map(Entry::key) {
-                self.index.insert(hash(key), at);
-                if key.0 == gone {
-                    self.free(at);
+            let Some(entry) = self.entry_mut(at) else {
+                continue;
+            };
+            match moved.get(entry.scenario.0 as usize).copied().flatten() {
+                Some(id) => {
+                    entry.scenario = ScenarioId(id);
+                    let hash = hash(entry.key());
+                    self.index.insert(hash, at);
                 }
+                None => self.free(at),
             }
         }
         self.specs = Arc::clone(specs);
@@ -253,7 +255,7 @@ impl Shard {
 
     /// Takes the bucket out of an entry when its time is over.
     fn take_dead(&mut self, at: u32, now: Now) -> Option<Bucket> {
-        let entry = self.slab.get_mut(at as usize)?.as_mut()?;
+        let entry = self.slab.get_mut(at as usize)?;
         let spec = self.specs.get(entry.scenario.0 as usize)?;
         let dead = entry.bucket.as_ref().is_some_and(|bucket| {
             let deadline = bucket.deadline(spec);
@@ -288,12 +290,14 @@ impl Shard {
 
     /// After a change of what a bucket holds: what the bytes are in all.
     fn weigh(&mut self, at: u32) {
-        let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut) else {
+        let Some(entry) = self.slab.get_mut(at as usize) else {
             return;
         };
         let weight = entry.bucket.as_ref().map_or(0, Bucket::weight);
-        let before = core::mem::replace(&mut entry.weight, weight);
+        let before = entry.weight();
         if weight != before {
+            entry.weight = u32::try_from(weight).unwrap_or(u32::MAX);
+            let weight = entry.weight();
             self.bytes = self.bytes + weight - before;
             if let Some(estate) = self.estates.get_mut(entry.estate) {
                 estate.bytes = estate.bytes + weight - before;
@@ -378,23 +382,19 @@ impl Shard {
                 known.unwrap_or_else(|| self.estates.found(owner))
             }
         };
-        let at = self.free.pop().unwrap_or_else(|| {
-            self.slab.push(None);
-            u32::try_from(self.slab.len() - 1).unwrap_or(NONE)
-        });
-        if let Some(place) = self.slab.get_mut(at as usize) {
-            *place = Some(Entry {
-                group: key.1,
-                scenario: key.0,
-                estate,
-                links: [Links::ALONE; 3],
-                slot: NOWHERE,
-                weight: 0,
-                blackhole: Timestamp::from_unix_nanos(i64::MIN),
-                deadline: Bucket::new(now).deadline(spec),
-                bucket: None,
-            });
-        }
+        let entry = Entry::new(key, estate, Bucket::new(now).deadline(spec));
+        let at = match self.free.pop() {
+            Some(at) => {
+                if let Some(place) = self.slab.get_mut(at as usize) {
+                    *place = entry;
+                }
+                at
+            }
+            None => {
+                self.slab.push(entry);
+                u32::try_from(self.slab.len() - 1).unwrap_or(NONE)
+            }
+        };
         self.index.insert(hash(key), at);
         self.used.push(&mut self.slab, at);
         if let Some(estate) = self.estates.get_mut(estate) {
@@ -409,9 +409,11 @@ impl Shard {
         self.used.remove(&mut self.slab, at);
         self.estates.leave(&mut self.slab, at);
         self.wheel.remove(&mut self.slab, at);
-        if let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::take) {
+        if let Some(entry) = self.slab.get_mut(at as usize) {
             self.index.remove(hash(entry.key()), at);
-            self.bytes -= entry.weight;
+            self.bytes -= entry.weight();
+            entry.scenario = VACANT;
+            entry.bucket = None;
             self.free.push(at);
         }
     }
@@ -506,7 +508,7 @@ impl Shard {
     /// Back on the wheel, in a slot whose turn is still to come.
     fn rewheel_after(&mut self, at: u32, now: Now) {
         self.weigh(at);
-        if let Some(entry) = self.slab.get_mut(at as usize).and_then(Option::as_mut)
+        if let Some(entry) = self.slab.get_mut(at as usize)
             && let Some(spec) = self.specs.get(entry.scenario.0 as usize)
         {
             let held = entry.bucket.as_ref().map_or(entry.blackhole, |bucket| {
@@ -520,13 +522,12 @@ impl Shard {
 
 /// What a bucket keeps of the event.
 fn hold(spec: &BucketSpec, pour: &Pour, occurrence: &mut dyn Occurrence) -> Held {
-    Held {
-        kept: occurrence.keep(),
-        scope_value: match spec.scope {
-            ScopeRule::Expression(_) => occurrence.scope_value(pour.scenario),
-            ScopeRule::Ip | ScopeRule::Range => None,
-        },
-    }
+    let kept = occurrence.keep();
+    let scope_value = match spec.scope {
+        ScopeRule::Expression(_) => occurrence.scope_value(pour.scenario),
+        ScopeRule::Ip | ScopeRule::Range => None,
+    };
+    Held::new(kept, scope_value)
 }
 
 /// The specs with what identifies them over a reload: name, hash, and which of

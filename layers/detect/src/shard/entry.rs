@@ -3,7 +3,8 @@
 use vocab::Timestamp;
 
 use super::estate::EstateId;
-use super::list::{Linked, Links};
+use super::list::{Linked, Links, NONE};
+use super::wheel::NOWHERE;
 use crate::bucket::{Bucket, ScenarioId};
 
 /// The number of the list that is the order of use.
@@ -16,26 +17,48 @@ pub(super) const OWNED: usize = 2;
 /// Whom an entry is for.
 pub(super) type Key = (ScenarioId, u128);
 
-/// A bucket, a blackhole, or both.
+/// Which scenario a vacant entry is for.
+pub(super) const VACANT: ScenarioId = ScenarioId(NONE);
+
+/// A bucket, a blackhole, or both. What is looked at when others come or go lies in one
+/// line of the processor's cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct Entry {
     pub(super) group: u128,
+    /// When there is nothing left to hold.
+    pub(super) deadline: Timestamp,
+    /// Its neighbours in three lists.
+    pub(super) links: [Links; 3],
     pub(super) scenario: ScenarioId,
     /// Whose pour made it.
     pub(super) estate: EstateId,
-    /// Its neighbours in three lists.
-    pub(super) links: [Links; 3],
+    pub(super) weight: u32,
     /// Its slot of the wheel.
     pub(super) slot: u16,
-    pub(super) weight: usize,
     /// Until when overflows are suppressed.
     pub(super) blackhole: Timestamp,
-    /// When there is nothing left to hold.
-    pub(super) deadline: Timestamp,
     pub(super) bucket: Option<Bucket>,
 }
 
+const _: () = assert!(size_of::<Entry>() == 192, "three lines");
+
 impl Entry {
+    /// One that holds nothing.
+    pub(super) fn new((scenario, group): Key, estate: EstateId, deadline: Timestamp) -> Self {
+        Self {
+            group,
+            deadline,
+            links: [Links::ALONE; 3],
+            scenario,
+            estate,
+            weight: 0,
+            slot: NOWHERE,
+            blackhole: Timestamp::from_unix_nanos(i64::MIN),
+            bucket: None,
+        }
+    }
+
     pub(super) fn key(&self) -> Key {
         (self.scenario, self.group)
     }
@@ -43,12 +66,16 @@ impl Entry {
     pub(super) fn is(&self, key: Key) -> bool {
         self.key() == key
     }
+
+    pub(super) fn weight(&self) -> usize {
+        self.weight as usize
+    }
 }
 
-impl Linked for Option<Entry> {
+impl Linked for Entry {
     #[inline]
     fn links(&mut self, list: usize) -> Option<&mut Links> {
-        self.as_mut()?.links.get_mut(list)
+        self.links.get_mut(list)
     }
 }
 

@@ -74,11 +74,11 @@ impl Estates {
     }
 
     /// Takes an entry out of its owner's.
-    pub(super) fn leave(&mut self, slab: &mut [Option<Entry>], at: u32) {
-        let Some(entry) = slab.get(at as usize).and_then(Option::as_ref) else {
+    pub(super) fn leave(&mut self, slab: &mut [Entry], at: u32) {
+        let Some(entry) = slab.get(at as usize) else {
             return;
         };
-        let (id, weight) = (entry.estate, entry.weight);
+        let (id, weight) = (entry.estate, entry.weight());
         let Some(estate) = self.slab.get_mut(id.0 as usize) else {
             return;
         };

@@ -21,7 +21,7 @@ impl Links {
 
 /// What can be in several lists at once, each with a number.
 pub(super) trait Linked {
-    /// The neighbours in a list; nothing where there is no entry.
+    /// The neighbours in a list; nothing where there is no such list.
     fn links(&mut self, list: usize) -> Option<&mut Links>;
 }
 

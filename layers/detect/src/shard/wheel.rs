@@ -76,9 +76,9 @@ impl Wheel {
     }
 
     /// Puts an entry into the slot of its deadline, out of the one it is in.
-    pub(super) fn put(&mut self, slab: &mut [Option<Entry>], at: u32) {
+    pub(super) fn put(&mut self, slab: &mut [Entry], at: u32) {
         self.remove(slab, at);
-        let Some(entry) = slab.get_mut(at as usize).and_then(Option::as_mut) else {
+        let Some(entry) = slab.get_mut(at as usize) else {
             return;
         };
         // Never the slot that is being looked at: it would not come to an end.
@@ -94,8 +94,8 @@ impl Wheel {
     }
 
     /// Takes an entry out of its slot.
-    pub(super) fn remove(&mut self, slab: &mut [Option<Entry>], at: u32) {
-        let Some(entry) = slab.get_mut(at as usize).and_then(Option::as_mut) else {
+    pub(super) fn remove(&mut self, slab: &mut [Entry], at: u32) {
+        let Some(entry) = slab.get_mut(at as usize) else {
             return;
         };
         let slot = core::mem::replace(&mut entry.slot, NOWHERE);
