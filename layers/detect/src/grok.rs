@@ -9,6 +9,7 @@
 //! [`MAX_EXPANDED`]. On failure: [`GrokError`], at compile time only.
 
 mod walk;
+mod ways;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -19,7 +20,8 @@ use expr::needs::regex_rows;
 use memchr::memmem::Finder;
 use regex::bytes::{CaptureLocations, Regex};
 
-use walk::{Walk, Ways};
+use walk::Walk;
+use ways::Ways;
 
 /// The longest expansion in bytes.
 pub const MAX_EXPANDED: usize = 64 * 1024;
