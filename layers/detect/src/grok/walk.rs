@@ -9,8 +9,13 @@ use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::util::look::Look;
 use regex_automata::util::syntax;
 
-/// What may stand before a position: nothing, a line's end, a word's letter, another byte.
+/// How many kinds there are of what may stand before a position at most.
 pub(super) const KINDS: u16 = 4;
+/// Nothing, a line's end, a word's letter, another byte.
+const NOTHING: u16 = 0;
+const LINE_END: u16 = 1;
+const LETTER: u16 = 2;
+const OTHER: u16 = 3;
 
 /// A pattern's automaton, prepared for both passes.
 #[derive(Debug)]
@@ -18,8 +23,11 @@ pub(super) struct Walk {
     pub(super) states: Box<[State]>,
     pub(super) start: u32,
     pub(super) classes: Box<[Class; 256]>,
-    /// How many entries a set has in the table of what stands before it.
-    pub(super) stride: usize,
+    /// How many kinds there are of what stands before a position: as many as the pattern's
+    /// assertions tell apart.
+    pub(super) kinds: u16,
+    /// How many entries a set has in the table of what stands before it, as a power of two.
+    pub(super) stride: u32,
     /// Which states lead to a state by a byte of these classes.
     pub(super) from: Box<[Vec<(u32, u8, u8)>]>,
     /// Which states lead to a state without a byte.
@@ -31,7 +39,7 @@ pub(super) struct Walk {
 /// What is to know of a byte.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Class {
-    /// Its class, times [`KINDS`]: all bytes of a class are alike.
+    /// Its class, times [`Walk::kinds`]: all bytes of a class are alike.
     pub(super) class: u16,
     /// What it is to the byte behind it.
     pub(super) kind: u16,
@@ -111,16 +119,26 @@ impl Walk {
                 State::Fail => {}
             }
         }
+        let looks = nfa.look_set_any();
+        let kinds = if looks.contains(Look::Start) || looks.contains(Look::StartLF) {
+            KINDS
+        } else if looks.contains_word() {
+            2
+        } else {
+            1
+        };
         let mut classes = Box::new([Class::default(); 256]);
         for (byte, known) in (0..=u8::MAX).zip(&mut *classes) {
-            known.class = u16::from(bytes.get(byte)) * KINDS;
-            known.kind = u16::from(kind_of(byte));
+            known.class = u16::from(bytes.get(byte)) * kinds;
+            known.kind = kind_of(byte, kinds);
         }
+        let entries = bytes.alphabet_len() * usize::from(kinds);
         Some(Self {
             states,
             start,
             classes,
-            stride: bytes.alphabet_len() * usize::from(KINDS),
+            kinds,
+            stride: entries.next_power_of_two().trailing_zeros(),
             from: from.into(),
             silent: silent.into(),
             matches,
@@ -130,6 +148,30 @@ impl Walk {
 
     pub(super) fn state(&self, at: u32) -> &State {
         self.states.get(at as usize).unwrap_or(&State::Fail)
+    }
+
+    /// The entry of a set's row that tells what stands before the byte at a place of a text:
+    /// by its class and by what stands before it.
+    pub(super) fn entry(&self, text: &[u8], at: usize) -> u16 {
+        let class = |at: usize| text.get(at).map(|byte| self.class(*byte));
+        let before = at.checked_sub(1).and_then(class);
+        class(at).unwrap_or_default().class + before.unwrap_or_default().kind
+    }
+
+    /// Where an entry of a set's row lies.
+    #[inline]
+    pub(super) fn place(&self, set: u16, entry: u16) -> usize {
+        (usize::from(set) << self.stride) + usize::from(entry)
+    }
+
+    /// What a kind of this pattern's stands for; what its assertions do not tell apart counts
+    /// as another byte.
+    pub(super) fn kind(&self, kind: u16) -> u16 {
+        match (self.kinds, kind) {
+            (KINDS, kind) => kind,
+            (_, 0) => OTHER,
+            _ => LETTER,
+        }
     }
 
     pub(super) fn class(&self, byte: u8) -> Class {
@@ -231,20 +273,23 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-fn kind_of(byte: u8) -> u8 {
-    match byte {
-        b'\n' => 1,
-        byte if is_word(byte) => 2,
-        _ => 3,
+/// The kind of a byte where so many are told apart.
+fn kind_of(byte: u8, kinds: u16) -> u16 {
+    match (kinds, byte) {
+        (KINDS, b'\n') => LINE_END,
+        (KINDS, byte) if is_word(byte) => LETTER,
+        (KINDS, _) => OTHER,
+        (2, byte) => u16::from(is_word(byte)),
+        _ => 0,
     }
 }
 
 /// Whether an assertion holds between what stands before (a kind) and the next byte.
 pub(super) fn holds(look: Look, before: u16, next: Option<u8>) -> bool {
-    let boundary = (before == 2) != next.is_some_and(is_word);
+    let boundary = (before == LETTER) != next.is_some_and(is_word);
     match look {
-        Look::Start => before == 0,
-        Look::StartLF => before <= 1,
+        Look::Start => before == NOTHING,
+        Look::StartLF => before == NOTHING || before == LINE_END,
         Look::End => next.is_none(),
         Look::EndLF => next.is_none_or(|byte| byte == b'\n'),
         Look::WordAscii => boundary,

@@ -15,7 +15,7 @@
 
 use std::collections::HashMap;
 
-use super::walk::{KINDS, State, Walk, holds};
+use super::walk::{Class, KINDS, State, Walk, holds};
 
 /// The longest text that is searched so.
 const LONGEST: usize = 32 << 10;
@@ -23,10 +23,10 @@ const LONGEST: usize = 32 << 10;
 const MOST: usize = 2 << 20;
 /// Searches after which what was numbered may be forgotten again.
 const PATIENCE: u32 = 256;
-/// How many steps of walks are remembered at first, and at most: where more are missed than
+/// How many rows of steps are remembered at first, and at most: where more are missed than
 /// there is room for, the room is made larger.
-const STEPS: usize = 1_024;
-const MOST_STEPS: usize = 16_384;
+const ROWS: usize = 256;
+const MOST_ROWS: usize = 4_096;
 /// Stands for a byte's class where a walk begins.
 const NO_CLASS: u16 = u16::MAX;
 /// How many different lists of slots are remembered; a search that needs more gives up.
@@ -48,9 +48,10 @@ pub(super) struct Ways {
     before: Vec<u16>,
     /// The set at the text's end, by kind.
     ends: [Option<u16>; KINDS as usize],
-    steps: Vec<Step>,
+    steps: Vec<Row>,
     missed: usize,
     kept: Vec<Box<[usize]>>,
+    /// What all of these take.
     bytes: usize,
     searches: u32,
     path: Vec<u16>,
@@ -58,8 +59,7 @@ pub(super) struct Ways {
     room: Room,
 }
 
-/// From a state, by a byte's class, into a set: to this state, keeping these slots. It has
-/// two places, the second being the neighbour of the first.
+/// From a state, by a byte's class, into a set: to this state, keeping these slots.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     key: u64,
@@ -78,18 +78,54 @@ impl Step {
         u64::from(state) << 32 | u64::from(class) << 16 | u64::from(set)
     }
 
-    /// The state and the set of a key.
+    /// The state, the class and the set of a key.
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "the upper half, and the lowest part"
+        reason = "the upper half, and the two parts of the lower one"
     )]
-    fn of(key: u64) -> (u32, u16) {
-        ((key >> 32) as u32, key as u16)
+    fn of(key: u64) -> (u32, u16, u16) {
+        ((key >> 32) as u32, (key >> 16) as u16, key as u16)
+    }
+}
+
+/// Steps that share a place, as many as a line of the processor's cache holds.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Row([Step; 4]);
+
+impl Row {
+    const NONE: Self = Self([Step::NONE; 4]);
+
+    /// The row of a step among so many, which are a power of two. It hangs on the class and
+    /// the set alone and not on the state: so the processor looks rows up long before it
+    /// knows how the walk comes there.
+    #[inline]
+    fn place(class: u16, set: u16, rows: usize) -> usize {
+        let text = u64::from(class) << 16 | u64::from(set);
+        (text.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize & (rows - 1)
     }
 
-    /// The first place among so many, which are a power of two.
-    fn place(key: u64, places: usize) -> usize {
-        (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize & (places - 1)
+    /// Where a step goes that finds no room there.
+    fn second_place(key: u64, rows: usize) -> usize {
+        (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize & (rows - 1)
+    }
+
+    #[inline]
+    fn find(&self, key: u64) -> Option<&Step> {
+        let [first, second, third, fourth] = &self.0;
+        if first.key == key {
+            return Some(first);
+        }
+        [second, third, fourth]
+            .into_iter()
+            .find(|step| step.key == key)
+    }
+
+    /// Puts a step first; the one that finds no room any more.
+    fn push(&mut self, step: Step) -> Step {
+        let [first, second, third, last] = self.0;
+        self.0 = [step, first, second, third];
+        last
     }
 }
 
@@ -125,17 +161,21 @@ impl Ways {
             return None;
         }
         self.searches = self.searches.saturating_add(1);
-        let begin = match self.backward(walk, text) {
-            Ok(begin) => begin,
+        match self.both(walk, text) {
+            Ok(matched) => Some(matched),
             Err(Full) if self.searches > PATIENCE => {
                 *self = Self::default();
-                self.backward(walk, text).ok()?
+                self.both(walk, text).ok()
             }
-            Err(Full) => return None,
-        };
-        match begin {
-            Some(begin) => self.forward(walk, text, begin).map(|()| true),
-            None => Some(false),
+            Err(Full) => None,
+        }
+    }
+
+    /// Both passes; whether it matches.
+    fn both(&mut self, walk: &Walk, text: &[u8]) -> Result<bool, Full> {
+        match self.backward(walk, text)? {
+            Some(begin) => self.forward(walk, text, begin).ok_or(Full).map(|()| true),
+            None => Ok(false),
         }
     }
 
@@ -143,7 +183,8 @@ impl Ways {
     #[cfg(test)]
     pub(super) fn weight(&self) -> usize {
         let sets: usize = self.sets.iter().map(|set| set.len() * 8 + 32).sum();
-        sets + self.before.len() * 2 + self.steps.len() * size_of::<Step>()
+        let kept: usize = self.kept.iter().map(|kept| size_of_val(&**kept) + 16).sum();
+        sets + kept + self.before.len() * 2 + self.steps.len() * size_of::<Row>()
     }
 
     /// Where a group of the last match lies, by its place among those that are wanted.
@@ -180,39 +221,47 @@ impl Ways {
         if let Some(last) = path.get_mut(text.len()) {
             *last = set;
         }
-        let Some((last, before)) = text.split_last() else {
-            return Ok(());
-        };
-        let (mut byte, mut class) = (*last, walk.class(*last).class);
-        let places = path.get_mut(1..text.len()).unwrap_or_default();
-        for (previous, here) in before.iter().zip(places).rev() {
-            let known = walk.class(*previous);
-            set = self.step_back(walk, set, byte, class + known.kind)?;
-            *here = set;
-            (byte, class) = (*previous, known.class);
-        }
-        set = self.step_back(walk, set, byte, class)?;
-        if let Some(first) = path.first_mut() {
-            *first = set;
+        let mut left = text.len();
+        while left > 0 {
+            left = self.step_back(walk, text.get(..left).unwrap_or_default(), &mut set, path);
+            let Some(at) = left.checked_sub(1) else { break };
+            // This step is not known yet.
+            let entry = walk.entry(text, at);
+            let (byte, kind) = (text.get(at).copied(), entry % walk.kinds);
+            let found = self.number(walk, Some(set & !BEGINS), byte, kind)?;
+            let known = self.before.get_mut(walk.place(set & !BEGINS, entry));
+            if let (Some(known), Some(place)) = (known, path.get_mut(at)) {
+                (*known, *place) = (found, found);
+            }
+            (set, left) = (found, at);
         }
         Ok(())
     }
 
-    /// The set before a byte with its class and what stands before it.
+    /// Goes back from the end of a text, where `set` is, as far as steps are known; how much
+    /// of the text is left then.
     #[inline]
-    fn step_back(&mut self, walk: &Walk, set: u16, byte: u8, entry: u16) -> Result<u16, Full> {
-        let place = usize::from(set & !BEGINS) * walk.stride + usize::from(entry);
-        match self.before.get(place) {
-            Some(found) if *found != UNKNOWN => Ok(*found),
-            _ => {
-                let before = entry % KINDS;
-                let found = self.number(walk, Some(set & !BEGINS), Some(byte), before)?;
-                if let Some(known) = self.before.get_mut(place) {
-                    *known = found;
-                }
-                Ok(found)
-            }
+    fn step_back(&self, walk: &Walk, text: &[u8], set: &mut u16, path: &mut [u16]) -> usize {
+        let before = self.before.as_slice();
+        let mut now = *set;
+        let mut left = text.len();
+        let mut class = text.last().map_or(0, |last| walk.class(*last).class);
+        let path = path.get_mut(..text.len()).unwrap_or_default();
+        let mut earlier = text.iter().rev().skip(1);
+        for place in path.iter_mut().rev() {
+            let known = earlier
+                .next()
+                .map_or_else(Class::default, |byte| walk.class(*byte));
+            let found = before.get(walk.place(now & !BEGINS, class + known.kind));
+            let Some(found) = found.copied().filter(|found| *found != UNKNOWN) else {
+                break;
+            };
+            (*place, now) = (found, found);
+            class = known.class;
+            left -= 1;
         }
+        *set = now;
+        left
     }
 
     /// The number of the set of states before a byte after which `after` holds; of those at
@@ -225,6 +274,7 @@ impl Ways {
         byte: Option<u8>,
         before: u16,
     ) -> Result<u16, Full> {
+        let before = walk.kind(before);
         let mut room = core::mem::take(&mut self.room);
         room.marks.clear();
         room.marks.resize(walk.states.len() / 64 + 1, 0);
@@ -235,7 +285,7 @@ impl Ways {
             room.alive.push(*state);
         }
         if let (Some(after), Some(byte)) = (after, byte) {
-            let class = walk.class(byte).class / KINDS;
+            let class = walk.class(byte).class / walk.kinds;
             for state in self.sets.get(usize::from(after)).into_iter().flatten() {
                 for (from, low, high) in walk.from.get(*state as usize).into_iter().flatten() {
                     if (u16::from(*low)..=u16::from(*high)).contains(&class) && room.mark(*from) {
@@ -267,7 +317,7 @@ impl Ways {
         if let Some(number) = self.numbers.get(alive) {
             return Ok(*number);
         }
-        let stride = walk.stride;
+        let stride = 1 << walk.stride;
         let bytes = alive.len() * 8 + stride * 2 + 128;
         let fresh = u16::try_from(self.sets.len()).unwrap_or(UNKNOWN);
         if self.bytes + bytes > MOST || fresh >= BEGINS - 1 {
@@ -285,13 +335,10 @@ impl Ways {
     /// Walks from where the match begins, keeping what it passes.
     fn forward(&mut self, walk: &Walk, text: &[u8], begin: usize) -> Option<()> {
         if self.steps.is_empty() {
-            self.steps.resize(STEPS, Step::NONE);
             self.kept.push(Box::default());
-        } else if self.missed > self.steps.len() && self.steps.len() < MOST_STEPS {
-            self.missed = 0;
-            let more = self.steps.len() * 4;
-            self.steps.clear();
-            self.steps.resize(more, Step::NONE);
+            self.make_room(ROWS);
+        } else if self.missed > self.steps.len() * 4 && self.steps.len() < MOST_ROWS {
+            self.make_room(self.steps.len() * 4);
         }
         self.slots.clear();
         self.slots.resize(walk.slots, NOWHERE);
@@ -302,89 +349,107 @@ impl Ways {
         walked
     }
 
+    /// Room for as many rows of steps; those that were there are forgotten.
+    fn make_room(&mut self, rows: usize) {
+        self.missed = 0;
+        self.bytes += rows.saturating_sub(self.steps.len()) * size_of::<Row>();
+        self.steps.clear();
+        self.steps.resize(rows, Row::NONE);
+    }
+
     fn walk_on(
         &mut self,
         walk: &Walk,
         text: &[u8],
         (begin, path): (usize, &[u16]),
-        steps: &mut [Step],
+        steps: &mut [Row],
     ) -> Option<()> {
-        let key = Step::key(walk.start, NO_CLASS, *path.get(begin)?);
-        let mut step = match steps.get(Step::place(key, steps.len())) {
-            Some(known) if known.key == key => *known,
-            _ => self.step(walk, key, None, steps)?,
+        let set = *path.get(begin)?;
+        let key = Step::key(walk.start, NO_CLASS, set);
+        let row = steps.get(Row::place(NO_CLASS, set, steps.len()))?;
+        let (mut to, mut kept) = match row.find(key) {
+            Some(known) => (known.to, known.kept),
+            None => self.step(walk, key, None, steps)?,
         };
         let sets = path.get(begin + 1..=text.len())?;
         let mut bytes = text.get(begin..)?.iter().zip(sets).zip(begin + 1..);
         let mut at = begin;
         loop {
-            if step.kept != 0 {
-                for slot in self.kept.get(step.kept as usize)?.iter() {
+            if kept != 0 {
+                for slot in self.kept.get(kept as usize)?.iter() {
                     *self.slots.get_mut(*slot)? = at;
                 }
             }
-            if step.to & ENDS != 0 {
+            if to & ENDS != 0 {
                 return Some(());
             }
             let ((byte, set), next) = bytes.next()?;
             at = next;
-            let key = Step::key(step.to, walk.class(*byte).class, *set);
-            step = match steps.get(Step::place(key, steps.len())) {
-                Some(known) if known.key == key => *known,
-                _ => self.step(walk, key, Some(*byte), steps)?,
+            let class = walk.class(*byte).class;
+            let row = steps.get(Row::place(class, *set, steps.len()))?;
+            let key = Step::key(to, class, *set);
+            (to, kept) = match row.find(key) {
+                Some(known) => (known.to, known.kept),
+                None => self.step(walk, key, Some(*byte), steps)?,
             };
         }
     }
 
-    /// A step that is not in its first place: in its second one, or not remembered yet.
+    /// A step that is not in its row: in its second one, or not remembered yet.
     #[cold]
     fn step(
         &mut self,
         walk: &Walk,
         key: u64,
         byte: Option<u8>,
-        steps: &mut [Step],
-    ) -> Option<Step> {
-        let place = Step::place(key, steps.len());
-        let (first, second) = (*steps.get(place)?, *steps.get(place ^ 1)?);
-        let step = if second.key == key {
-            second
-        } else {
-            self.missed += 1;
-            let (state, set) = Step::of(key);
-            let next = match (byte, walk.state(state)) {
-                (None, _) => state,
-                (Some(byte), State::Bytes(ranges)) => {
-                    let mut ranges = ranges.iter();
-                    let fits = |(low, high, _): &&(u8, u8, u32)| (*low..=*high).contains(&byte);
-                    ranges.find(fits)?.2
+        steps: &mut [Row],
+    ) -> Option<(u32, u32)> {
+        let rows = steps.len();
+        if let Some(known) = steps.get(Row::second_place(key, rows))?.find(key) {
+            return Some((known.to, known.kept));
+        }
+        self.missed += 1;
+        let (state, class, set) = Step::of(key);
+        let next = match (byte, walk.state(state)) {
+            (None, _) => state,
+            (Some(byte), State::Bytes(ranges)) => {
+                let mut ranges = ranges.iter();
+                let fits = |(low, high, _): &&(u8, u8, u32)| (*low..=*high).contains(&byte);
+                ranges.find(fits)?.2
+            }
+            _ => return None,
+        };
+        let alive = self.sets.get(usize::from(set & !BEGINS))?;
+        let to = choose(walk, next, alive, &mut self.room)?;
+        let kept = self.keep()?;
+        let row = steps.get_mut(Row::place(class, set, rows))?;
+        let moved = row.push(Step { key, to, kept });
+        if moved.key != Step::NONE.key {
+            steps
+                .get_mut(Row::second_place(moved.key, rows))?
+                .push(moved);
+        }
+        Some((to, kept))
+    }
+
+    /// The number of the list of slots that is in the room.
+    fn keep(&mut self) -> Option<u32> {
+        let slots = self.room.kept.as_slice();
+        let known = self.kept.iter().position(|known| **known == *slots);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let bytes = size_of_val(slots) + 16;
+                if self.kept.len() >= LISTS || self.bytes + bytes > MOST {
+                    return None;
                 }
-                _ => return None,
-            };
-            let alive = self.sets.get(usize::from(set & !BEGINS))?;
-            Step {
-                key,
-                to: choose(walk, next, alive, &mut self.room)?,
-                kept: keep(&mut self.kept, &self.room.kept)?,
+                self.bytes += bytes;
+                self.kept.push(slots.into());
+                self.kept.len() - 1
             }
         };
-        *steps.get_mut(place ^ 1)? = first;
-        *steps.get_mut(place)? = step;
-        Some(step)
+        u32::try_from(at).ok()
     }
-}
-
-/// The number of a list of slots.
-fn keep(lists: &mut Vec<Box<[usize]>>, slots: &[usize]) -> Option<u32> {
-    let known = lists.iter().position(|known| **known == *slots);
-    if known.is_none() && lists.len() >= LISTS {
-        return None;
-    }
-    let at = known.unwrap_or_else(|| {
-        lists.push(slots.into());
-        lists.len() - 1
-    });
-    u32::try_from(at).ok()
 }
 
 /// Follows what takes no byte, the first choice that can be completed each time; the state
@@ -418,4 +483,22 @@ fn choose(walk: &Walk, from: u32, alive: &[u32], room: &mut Room) -> Option<u32>
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_what_is_kept_count_towards_the_bound() {
+        let mut ways = Ways::default();
+        let mut lists = 0;
+        for first in 0..LISTS {
+            ways.room.kept.clear();
+            ways.room.kept.extend(first..first + 2_000);
+            lists += usize::from(ways.keep().is_some());
+        }
+        assert!((100..200).contains(&lists), "{lists} of 16 kB each");
+        assert!(ways.weight() <= MOST, "{}", ways.weight());
+    }
 }
