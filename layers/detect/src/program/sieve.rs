@@ -38,6 +38,10 @@ const REPEATED: [SlotId; 3] = [
 pub(crate) struct Sieve {
     /// Facts about whole fields.
     texts: Vec<Texts>,
+    /// Which of these are about a slot, by its number, and one more; nothing for none.
+    of_slot: Vec<u16>,
+    /// The facts that hold of an event without any field.
+    bare: Bits,
     words: Vec<Words>,
     /// How many words of the fact set are about whole fields.
     whole: usize,
@@ -76,7 +80,7 @@ pub(crate) struct Rest {
 #[derive(Debug)]
 struct FactSet {
     words: [u64; Self::WORDS],
-    /// Which of the words are not zero.
+    /// Which of the words may not be zero.
     some: u64,
 }
 
@@ -96,6 +100,15 @@ impl FactSet {
         if let Some(known) = self.words.get_mut(word) {
             *known |= bits;
             self.some |= 1 << word;
+        }
+    }
+
+    /// Takes facts back. Words that are empty then may still count as some.
+    fn unset_all(&mut self, bits: &[(usize, u64)]) {
+        for (word, bits) in bits {
+            if let Some(known) = self.words.get_mut(*word) {
+                *known &= !bits;
+            }
         }
     }
 
@@ -309,6 +322,7 @@ impl Sieve {
         }
         sieve.whole = builder.whole();
         (sieve.texts, sieve.words) = builder.build();
+        sieve.index();
         sieve
     }
 
@@ -327,10 +341,43 @@ impl Sieve {
             return;
         }
         chosen.looked_at = None;
-        for texts in &self.texts {
-            texts.look(event, &mut chosen.facts, &mut chosen.seen);
-        }
+        self.look(event, chosen);
         self.pass(event, chosen);
+    }
+
+    /// Notes where each slot's facts are, and what holds where there is no field.
+    fn index(&mut self) {
+        let mut bare = FactSet::default();
+        for (place, texts) in (1..).zip(&self.texts) {
+            let slot = texts.slot.0 as usize;
+            if self.of_slot.len() <= slot {
+                self.of_slot.resize(slot + 1, 0);
+            }
+            if let Some(known) = self.of_slot.get_mut(slot) {
+                *known = place;
+            }
+            bare.set_all(texts.bare());
+        }
+        let words = bare.words.iter().copied().enumerate();
+        self.bare = words.filter(|(_, bits)| *bits != 0).collect();
+    }
+
+    /// Sets the facts about whole fields: those of an event without any, but for the fields
+    /// that it has.
+    fn look(&self, event: &Event, chosen: &mut Chosen) {
+        let facts = &mut chosen.facts;
+        facts.set_all(&self.bare);
+        for slot in event.touched() {
+            let place = self.of_slot.get(slot.0 as usize).copied().unwrap_or(0);
+            let texts = usize::from(place).checked_sub(1);
+            if let Some(texts) = texts.and_then(|at| self.texts.get(at)) {
+                let text = event.text(*slot);
+                if !text.is_empty() {
+                    facts.unset_all(texts.bare());
+                    texts.look(text, facts, &mut chosen.seen);
+                }
+            }
+        }
     }
 
     /// As [`Sieve::choose`], but looks only when a field that matters has changed. For a

@@ -4,7 +4,6 @@
 use expr::{Env, Expr, SlotId, Value};
 
 use super::{FactSet, Seen};
-use crate::event::Event;
 
 /// A fact about the whole of a field.
 #[derive(Debug)]
@@ -144,12 +143,13 @@ impl Texts {
         }
     }
 
-    /// Sets the facts that hold of an event's field.
-    pub(super) fn look(&self, event: &Event, facts: &mut FactSet, seen: &mut Seen) {
-        let text = event.text(self.slot);
-        if text.is_empty() {
-            return facts.set_all(&self.empty);
-        }
+    /// The facts that hold of a field that is empty or was not set.
+    pub(super) fn bare(&self) -> &Bits {
+        &self.empty
+    }
+
+    /// Sets the facts that hold of a field's text that is not empty.
+    pub(super) fn look(&self, text: &[u8], facts: &mut FactSet, seen: &mut Seen) {
         if text.len() > self.longest {
             return self.look_at_other(text, facts, seen);
         }

@@ -92,15 +92,23 @@ impl Words {
         self.each_in(text, 0, |fact| facts.set(fact));
     }
 
-    /// Where each field lies within the first one; nothing for one that lies elsewhere.
+    /// Where each field lies within the first one, in memory or as the same text at its end;
+    /// nothing for one that lies elsewhere.
     fn parts(&self, event: &Event) -> [Option<Range<usize>>; TARGET.len()] {
         let mut parts = [const { Some(0..0) }; TARGET.len()];
         let whole = self.slots.first().map_or(0..0, |slot| event.place(*slot));
+        let text = self.slots.first().map_or(&[][..], |slot| event.text(*slot));
         for (part, slot) in parts.iter_mut().zip(&self.slots) {
             let place = event.place(*slot);
             if !place.is_empty() {
                 let inside = whole.start <= place.start && place.end <= whole.end;
-                *part = inside.then(|| place.start - whole.start..place.end - whole.start);
+                *part = if inside {
+                    Some(place.start - whole.start..place.end - whole.start)
+                } else if text.ends_with(event.text(*slot)) {
+                    Some(text.len() - place.len()..text.len())
+                } else {
+                    None
+                };
             }
         }
         parts
