@@ -25,11 +25,13 @@ pub(crate) enum Outcome {
     Overflow,
 }
 
-/// A bucket that holds something.
+/// A bucket that holds something. What must be looked at to drop it comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Bucket {
     /// The events that are kept, oldest first.
     pub(crate) queue: Queue,
+    distinct: Distinct,
     /// How many were poured.
     pub(crate) total: u64,
     /// The first event's time, as it is shown.
@@ -42,13 +44,12 @@ pub(crate) struct Bucket {
     touched: Timestamp,
     /// Nanoseconds of leaking until it is empty, at `touched`.
     debt: u64,
-    distinct: Distinct,
-    /// Which of `distinct` is forgotten next, once it is full.
-    oldest_distinct: u16,
     /// The Bayesian conditions that held for good, one bit each.
     guillotined: u64,
     /// The bytes of the kept events; all that a bucket may hold is far less than 4 GiB.
     held: u32,
+    /// Which of `distinct` is forgotten next, once it is full.
+    oldest_distinct: u16,
 }
 
 impl Bucket {

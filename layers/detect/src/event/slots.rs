@@ -175,16 +175,10 @@ impl Slots {
         fresh
     }
 
-    /// The place of a slot among those of the space, in the order of their names; nothing for
-    /// one of another space.
-    pub(crate) fn rank(&self, space: Space, slot: SlotId) -> Option<u32> {
-        let (of, _) = self.names.get(slot.0 as usize)?;
-        (*of == space).then(|| self.ranks.get(slot.0 as usize).copied().unwrap_or(0))
-    }
-
-    /// The slot with this place among those of the space.
-    pub(crate) fn ranked(&self, space: Space, rank: u32) -> Option<SlotId> {
-        self.sorted.get(space.place())?.get(rank as usize).copied()
+    /// A slot's space, and its place among those of the space, in the order of their names.
+    pub(crate) fn rank(&self, slot: SlotId) -> Option<(Space, u32)> {
+        let (space, _) = self.names.get(slot.0 as usize)?;
+        Some((*space, *self.ranks.get(slot.0 as usize)?))
     }
 
     /// The same, for an expression that reads the slot.

@@ -3,6 +3,7 @@
 use core::cell::RefCell;
 use std::sync::Arc;
 
+use expr::SlotId;
 use vocab::{ClientAddr, Timestamp};
 
 use super::Program;
@@ -50,7 +51,7 @@ pub struct Scratch {
     pub(crate) undated: bool,
     pub(crate) counted: Counted,
     keeper: Keeper,
-    ranks: Vec<u32>,
+    ranks: Vec<Ranked>,
     /// Which program the rooms and the memo belong to.
     fitted: usize,
     plain: bool,
@@ -226,6 +227,9 @@ pub(crate) struct Parts<'s> {
     pub(crate) now: Timestamp,
 }
 
+/// A field's place in the order of names: its space, its place there, and its slot.
+type Ranked = (Space, u32, SlotId);
+
 /// The event behind pours, kept at most once.
 #[derive(Debug)]
 pub struct Occurring<'s> {
@@ -234,7 +238,7 @@ pub struct Occurring<'s> {
     keeper: &'s mut Keeper,
     text: &'s mut Vec<u8>,
     /// Room for putting fields in order.
-    ranks: &'s mut Vec<u32>,
+    ranks: &'s mut Vec<Ranked>,
     kept: Option<Kept>,
 }
 
@@ -246,7 +250,7 @@ impl Occurring<'_> {
 
     /// The event's value of a slot.
     #[must_use]
-    pub fn text(&self, slot: expr::SlotId) -> &[u8] {
+    pub fn text(&self, slot: SlotId) -> &[u8] {
         self.parts.event.text(slot)
     }
 }
@@ -264,10 +268,25 @@ impl Occurrence for Occurring<'_> {
         if let Some(about) = event.overflow.as_ref().and_then(|it| it.about.as_ref()) {
             self.keeper.about(Arc::clone(about));
         }
+        let (parsed, enriched) = (self.program.keeps.parsed, self.program.keeps.enriched);
+        let is_needed = |space| match space {
+            Space::Meta => true,
+            Space::Parsed => parsed,
+            Space::Enriched => enriched,
+            Space::Label | Space::Field | Space::Special => false,
+        };
+        // Without names that no rule knows, the order is known beforehand.
+        let ranked = event.touched().iter().filter_map(|slot| {
+            let (space, rank) = slots.rank(*slot)?;
+            (is_needed(space) && event.has(*slot)).then_some((space, rank, *slot))
+        });
+        self.ranks.clear();
+        self.ranks.extend(ranked);
+        self.ranks.sort_unstable();
         for (space, needed) in [
             (Space::Meta, true),
-            (Space::Parsed, self.program.keeps.parsed),
-            (Space::Enriched, self.program.keeps.enriched),
+            (Space::Parsed, parsed),
+            (Space::Enriched, enriched),
         ] {
             if !needed {
                 let single = match space {
@@ -291,17 +310,9 @@ impl Occurrence for Occurring<'_> {
                 }
                 continue;
             }
-            // Without names that no rule knows, the order is known beforehand.
-            let ranks = event.touched().iter();
-            self.ranks.clear();
-            self.ranks
-                .extend(ranks.filter_map(|slot| slots.rank(space, *slot)));
-            self.ranks.sort_unstable();
-            let set = self.ranks.iter();
-            let set = set.filter_map(|rank| slots.ranked(space, *rank));
-            for slot in set.filter(|slot| event.has(*slot)) {
-                if let Some((_, name)) = slots.name(slot) {
-                    put(self.keeper, space, name, event.text(slot));
+            for (_, _, slot) in self.ranks.iter().filter(|(of, ..)| *of == space) {
+                if let Some((_, name)) = slots.name(*slot) {
+                    put(self.keeper, space, name, event.text(*slot));
                 }
             }
         }

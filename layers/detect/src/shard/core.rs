@@ -258,7 +258,12 @@ impl Shard {
         let entry = self.slab.get_mut(at as usize)?;
         let spec = self.specs.get(entry.scenario.0 as usize)?;
         let dead = entry.bucket.as_ref().is_some_and(|bucket| {
-            let deadline = bucket.deadline(spec);
+            // The entry's is the bucket's, unless a blackhole outlasts it.
+            let deadline = if entry.blackhole < entry.deadline {
+                entry.deadline
+            } else {
+                bucket.deadline(spec)
+            };
             match spec.kind {
                 BucketKind::Counter => now.clock >= deadline,
                 _ => now.clock > deadline,
