@@ -73,7 +73,7 @@ impl Gates {
         self.sieve.choose_anew(event, chosen);
         let (number, place) = chosen.first_behind(from.number, from.place)?;
         let whole = self.whole.get(number).copied().unwrap_or(false);
-        let open = whole && self.sieve.rest(number).is_empty();
+        let open = whole && self.sieve.rest(number).is_empty() && !self.sieve.doubts(chosen);
         Some(Next {
             number,
             place,

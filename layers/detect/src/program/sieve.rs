@@ -52,6 +52,8 @@ pub(crate) struct Sieve {
     rests: Vec<Box<[Ask]>>,
     /// The facts that this rests on.
     asked: Vec<Bits>,
+    /// The facts that something could not be told.
+    doubts: Bits,
 }
 
 /// A side of a filter that is left to ask.
@@ -321,6 +323,7 @@ impl Sieve {
             sieve.ends.push(sieve.clauses.len());
         }
         sieve.whole = builder.whole();
+        sieve.doubts = builder.doubts();
         (sieve.texts, sieve.words) = builder.build();
         sieve.index();
         sieve
@@ -329,6 +332,12 @@ impl Sieve {
     /// What is left to ask of a scenario that was chosen by its facts.
     pub(crate) fn rest(&self, at: usize) -> &[Ask] {
         self.rests.get(at).map_or(&[], |rest| rest)
+    }
+
+    /// Whether something could not be told of the event: what was chosen may not hold.
+    pub(crate) fn doubts(&self, chosen: &Chosen) -> bool {
+        let held = |bits: &(usize, u64)| chosen.facts.has_any(*bits);
+        self.doubts.iter().any(held)
     }
 
     /// Chooses the scenarios that `event` can matter to; every one for `all`.

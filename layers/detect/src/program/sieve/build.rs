@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use expr::{DataSearch, Inner, Need, Part, SearchTest, SlotId};
 
-use super::texts::{Asked, TextFact, TextIs, Texts};
+use super::texts::{Asked, Bits, TextFact, TextIs, Texts, bits};
 use super::words::{WordList, Words};
 use super::{Ask, Clause, FactSet, REPEATED, Rest};
 use crate::data::{DataSet, cased, needs};
@@ -123,6 +123,11 @@ impl<'d> Builder<'d> {
         self.next_text.div_ceil(64).max(1)
     }
 
+    /// The facts that something could not be told.
+    pub(super) fn doubts(&self) -> Bits {
+        bits(self.asked.iter().map(|asked| asked.doubt))
+    }
+
     /// What finds the facts in an event.
     pub(super) fn build(self) -> (Vec<Texts>, Vec<Words>) {
         let texts = self.by_field();
@@ -167,12 +172,13 @@ impl<'d> Builder<'d> {
     fn settled(&mut self, part: &Part) -> Option<usize> {
         let slot = part.reads.filter(|slot| SETTLED.contains(slot))?;
         let fits = self.wordless && !part.exact && part.expr.searches().is_empty();
-        let fact = Some(self.next_text).filter(|fact| fits && *fact < TEXTS)?;
-        self.next_text += 1;
+        let fact = Some(self.next_text).filter(|fact| fits && fact + 1 < TEXTS)?;
+        self.next_text += 2;
         self.asked.push(Asked {
             slot,
             condition: part.expr.clone(),
             fact,
+            doubt: fact + 1,
         });
         Some(fact)
     }

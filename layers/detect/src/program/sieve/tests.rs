@@ -140,3 +140,34 @@ fn what_is_remembered_says_the_same_as_a_first_look() {
     }
     assert!(chosen > 4_000, "{chosen}");
 }
+
+#[test]
+fn what_could_not_be_told_of_a_long_text_is_in_doubt() {
+    let mut slots = Slots::default();
+    let calls = 30;
+    let source = format!(
+        "{}evt.Parsed.program{} == 'X'",
+        "Upper(Lower(".repeat(calls),
+        "))".repeat(calls)
+    );
+    let mut schema = EventSchema::new(&mut slots);
+    let filter = expr::compile(&source, &mut schema, expr::Type::Bool).unwrap();
+    let gates = Sieve::wordless(core::iter::once(filter.leading().0));
+    assert!(gates.rest(0).is_empty(), "the filter is a fact");
+    let mut event = Event::new(&slots);
+    let mut chosen = Chosen::default();
+    let long = "x".repeat(700_000);
+    for (program, want) in [
+        ("x", (vec![0], false)),
+        ("y", (vec![], false)),
+        // More letters than an expression may write.
+        (&*long, (vec![0], true)),
+        ("x", (vec![0], false)),
+    ] {
+        event.clear(&slots);
+        event.set(slot::PARSED_PROGRAM, program.as_bytes());
+        gates.choose_anew(&event, &mut chosen);
+        let got = (chosen.scenarios.clone(), gates.doubts(&chosen));
+        assert_eq!(got, want, "{} bytes", program.len());
+    }
+}

@@ -39,6 +39,8 @@ pub(super) struct Asked {
     pub(super) slot: SlotId,
     pub(super) condition: Expr,
     pub(super) fact: usize,
+    /// The fact that it could not be told, and must be asked again.
+    pub(super) doubt: usize,
 }
 
 /// A text as the only one that there is.
@@ -55,8 +57,14 @@ impl Env for Alone<'_> {
 }
 
 impl Asked {
-    fn holds(&self, text: &[u8]) -> bool {
-        self.condition.truth(&Alone(text)).unwrap_or(true)
+    /// The facts that hold of a text. A long one may need more than expressions may do.
+    fn facts(&self, text: &[u8]) -> impl Iterator<Item = usize> {
+        let (held, doubt) = match self.condition.truth(&Alone(text)) {
+            Ok(held) => (held, false),
+            Err(_) => (true, true),
+        };
+        let held = held.then_some(self.fact);
+        held.into_iter().chain(doubt.then_some(self.doubt))
     }
 }
 
@@ -64,8 +72,9 @@ impl Asked {
 #[derive(Debug)]
 pub(super) struct Texts {
     pub(super) slot: SlotId,
-    /// In the order of the packed texts.
-    known: Vec<(Packed, Box<[u8]>, Bits)>,
+    /// The texts, packed, in order; and at the same place the text and what holds of it.
+    packed: Box<[Packed]>,
+    known: Vec<(Box<[u8]>, Bits)>,
     /// How long the longest of them is.
     longest: usize,
     /// What holds of a field that is empty or was not set.
@@ -116,8 +125,7 @@ impl Texts {
         let of = |text: &[u8]| {
             let held = facts.iter().filter(|known| known.test.holds(text));
             let held = held.map(|known| known.fact);
-            let asked = asked.iter().filter(|asked| asked.holds(text));
-            bits(held.chain(asked.map(|asked| asked.fact)))
+            bits(held.chain(asked.iter().flat_map(|asked| asked.facts(text))))
         };
         let begins = facts.iter().filter_map(|known| match known.test {
             TextIs::Begins(byte) => Some((byte, bits(core::iter::once(known.fact)))),
@@ -128,14 +136,15 @@ impl Texts {
             .map(|text| (Packed::new(text), text.clone(), of(text)));
         let mut known: Vec<(Packed, Box<[u8]>, Bits)> = known.collect();
         known.sort_by_key(|(packed, ..)| *packed);
+        let lengths = known.iter().map(|(_, text, _)| text.len());
         Self {
             slot,
-            longest: known
-                .iter()
-                .map(|(_, text, _)| text.len())
-                .max()
-                .unwrap_or(0),
-            known,
+            longest: lengths.max().unwrap_or(0),
+            packed: known.iter().map(|(packed, ..)| *packed).collect(),
+            known: known
+                .into_iter()
+                .map(|(_, text, held)| (text, held))
+                .collect(),
             empty: of(b""),
             otherwise: that(&|test| matches!(test, TextIs::NoneOf(_))),
             begins: begins.collect(),
@@ -154,12 +163,13 @@ impl Texts {
             return self.look_at_other(text, facts, seen);
         }
         let packed = Packed::new(text);
-        let first = self.known.partition_point(|(known, ..)| *known < packed);
-        let alike = self.known.get(first..).unwrap_or_default().iter();
-        let mut alike = alike.take_while(|(known, ..)| *known == packed);
-        let known = alike.find(|(_, whole, _)| text.len() <= Packed::WHOLE || **whole == *text);
-        if let Some((_, _, held)) = known {
-            return facts.set_all(held);
+        let first = self.packed.partition_point(|known| *known < packed);
+        let alike = self.packed.get(first..).unwrap_or_default().iter();
+        let alike = alike.zip(self.known.get(first..).unwrap_or_default());
+        for (_, (whole, held)) in alike.take_while(|(known, _)| **known == packed) {
+            if text.len() <= Packed::WHOLE || **whole == *text {
+                return facts.set_all(held);
+            }
         }
         self.look_at_other(text, facts, seen);
     }
@@ -175,8 +185,7 @@ impl Texts {
         if self.asked.is_empty() {
             return;
         }
-        let asked = self.asked.iter().filter(|asked| asked.holds(text));
-        let asked = asked.map(|asked| asked.fact);
+        let asked = self.asked.iter().flat_map(|asked| asked.facts(text));
         match seen.place(self.slot, text) {
             Some((seen, known)) => {
                 if !known {
