@@ -1,5 +1,6 @@
 //! Names of fields and their numbers.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::HashMap;
 
 use expr::{DataSearch, SearchId, SlotId};
@@ -114,9 +115,28 @@ pub mod slot {
     }
 }
 
+/// Tells the names of one program from those of every other, for as long as the process
+/// runs: an address would come again.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Mark(u64);
+
+impl Default for Mark {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Clone for Mark {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
 /// Every name that the rules of a program mention, with its number.
 #[derive(Clone, Debug)]
 pub struct Slots {
+    mark: Mark,
     numbers: [HashMap<Box<[u8]>, SlotId>; Space::COUNT],
     names: Vec<(Space, Box<str>)>,
     searches: Vec<DataSearch>,
@@ -132,6 +152,7 @@ pub struct Slots {
 impl Default for Slots {
     fn default() -> Self {
         let mut slots = Self {
+            mark: Mark::default(),
             numbers: Default::default(),
             names: Vec::new(),
             searches: Vec::new(),
@@ -215,6 +236,11 @@ impl Slots {
         Some((*space, name))
     }
 
+    /// A number that no other names have, and that is not zero.
+    pub(crate) fn mark(&self) -> u64 {
+        self.mark.0
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -258,5 +284,19 @@ impl Slots {
     pub(crate) fn of_space(&self, space: Space) -> impl Iterator<Item = &str> {
         let all = self.names.iter().filter(move |(found, _)| *found == space);
         all.map(|(_, name)| &**name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_programs_names_are_taken_for_each_other() {
+        let first = Slots::default();
+        let second = first.clone();
+        let third = Slots::default();
+        assert!(first.mark() != 0);
+        assert!(first.mark() != second.mark() && second.mark() != third.mark());
     }
 }

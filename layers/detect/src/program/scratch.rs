@@ -53,7 +53,7 @@ pub struct Scratch {
     keeper: Keeper,
     ranks: Vec<Ranked>,
     /// Which program the rooms and the memo belong to.
-    fitted: usize,
+    fitted: u64,
     plain: bool,
 }
 
@@ -150,7 +150,7 @@ impl Scratch {
         self.pours.clear();
         self.group = None;
         self.undated = false;
-        let program = core::ptr::from_ref(slots).addr();
+        let program = slots.mark();
         if self.fitted != program {
             self.fitted = program;
             self.rooms = Rooms::default();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use detect::bucket::{Pour, Seed};
+use detect::bucket::{Occurrence as _, Pour, Seed};
 use detect::event::{Space, slot};
 use detect::program::{Line, Options, Program, Scratch};
 use detect::rules::disk::Place;
@@ -17,7 +17,8 @@ type Outcome = (Vec<Pour>, Vec<(Vec<u8>, Vec<u8>)>, String, u64);
 
 fn outcome(program: &Program, line: &Line<'_>, scratch: &mut Scratch) -> Outcome {
     let before = scratch.counted().errors;
-    let seen = program.line(line, scratch);
+    let mut seen = program.line(line, scratch);
+    let kept = seen.occurrence.keep();
     let (pours, what) = (
         seen.pours.to_vec(),
         format!("{:?} {:?}", seen.parsed, seen.time),
@@ -30,6 +31,13 @@ fn outcome(program: &Program, line: &Line<'_>, scratch: &mut Scratch) -> Outcome
     }
     for slot in [slot::STR_TIME, slot::MARSHALED_TIME, slot::WHITELIST_REASON] {
         fields.push((Vec::new(), event.text(slot).to_vec()));
+    }
+    for pairs in [kept.meta(), kept.parsed(), kept.enriched()] {
+        fields.extend(
+            pairs
+                .iter()
+                .map(|(name, value)| (name.to_vec(), value.to_vec())),
+        );
     }
     (pours, fields, what, scratch.counted().errors - before)
 }
