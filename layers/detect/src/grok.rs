@@ -252,7 +252,11 @@ impl Grok {
         if self.fields.is_empty() || !(room.plain || self.may_match(text)) {
             return Search::No;
         }
-        let text = go_regex::readable(text);
+        let text = if text.is_ascii() {
+            Cow::Borrowed(text)
+        } else {
+            go_regex::readable(text)
+        };
         let walk = self.walk().filter(|_| !room.plain);
         let walked = walk.and_then(|walk| room.ways.search(walk, &text));
         room.walked = walked.is_some();

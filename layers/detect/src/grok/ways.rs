@@ -15,7 +15,7 @@
 
 use std::collections::HashMap;
 
-use super::walk::{Class, KINDS, State, Walk, holds};
+use super::walk::{KINDS, State, Walk, holds};
 
 /// The longest text that is searched so.
 const LONGEST: usize = 32 << 10;
@@ -242,26 +242,33 @@ impl Ways {
     /// of the text is left then.
     #[inline]
     fn step_back(&self, walk: &Walk, text: &[u8], set: &mut u16, path: &mut [u16]) -> usize {
-        let before = self.before.as_slice();
-        let mut now = *set;
+        let step = |now: u16, entry: u16| {
+            let found = self.before.get(walk.place(now & !BEGINS, entry)).copied();
+            found.filter(|found| *found != UNKNOWN)
+        };
+        let Some((last, earlier)) = text.split_last() else {
+            return 0;
+        };
+        let (mut now, mut class) = (*set, walk.class(*last).class);
         let mut left = text.len();
-        let mut class = text.last().map_or(0, |last| walk.class(*last).class);
-        let path = path.get_mut(..text.len()).unwrap_or_default();
-        let mut earlier = text.iter().rev().skip(1);
-        for place in path.iter_mut().rev() {
-            let known = earlier
-                .next()
-                .map_or_else(Class::default, |byte| walk.class(*byte));
-            let found = before.get(walk.place(now & !BEGINS, class + known.kind));
-            let Some(found) = found.copied().filter(|found| *found != UNKNOWN) else {
-                break;
+        let places = path.get_mut(1..left).unwrap_or_default();
+        for (byte, place) in earlier.iter().zip(places).rev() {
+            let known = walk.class(*byte);
+            let Some(found) = step(now, class + known.kind) else {
+                *set = now;
+                return left;
             };
-            (*place, now) = (found, found);
-            class = known.class;
+            (*place, now, class) = (found, found, known.class);
             left -= 1;
         }
         *set = now;
-        left
+        match (step(now, class), path.first_mut()) {
+            (Some(found), Some(first)) => {
+                (*first, *set) = (found, found);
+                0
+            }
+            _ => 1,
+        }
     }
 
     /// The number of the set of states before a byte after which `after` holds; of those at

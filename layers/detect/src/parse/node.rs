@@ -9,7 +9,7 @@ use vocab::{Cidr, Timestamp};
 use super::enrich::{self, Method};
 use super::gates::{Gates, Next};
 use crate::bucket::Seed;
-use crate::event::slot;
+use crate::event::{Event, slot};
 use crate::explain::Witness;
 use crate::gotime::Dates;
 use crate::grok::{Grok, Room, Search};
@@ -100,6 +100,29 @@ pub(crate) struct Rooms {
     may_hold: Chosen,
     looked_at: Option<u64>,
     last_date: LastDate,
+    source: Source,
+}
+
+/// The source's address, read once an event.
+#[derive(Debug, Default)]
+struct Source {
+    /// Of which event, and where the text lay.
+    of: Option<(u64, core::ops::Range<usize>)>,
+    address: Option<IpAddr>,
+}
+
+impl Source {
+    /// The address of an event's source, if it is one.
+    fn read(&mut self, event: &Event) -> Option<IpAddr> {
+        // What lies at a place of an event's memory stays as it is while the event lives.
+        let of = Some((event.born(), event.place(slot::META_SOURCE_IP)));
+        if self.of != of {
+            let text = core::str::from_utf8(event.text(slot::META_SOURCE_IP)).ok();
+            self.address = text.and_then(|text| text.parse().ok());
+            self.of = of;
+        }
+        self.address
+    }
 }
 
 /// The date that was read last: a busy log has many lines of one second.
@@ -305,15 +328,11 @@ impl Run<'_> {
         if whitelist.ranges.is_empty() {
             return false;
         }
-        let covers = |text: &str| {
-            let address = text.parse::<IpAddr>();
-            address
-                .is_ok_and(|address| whitelist.ranges.iter().any(|range| range.contains(address)))
-        };
+        let within = |address| whitelist.ranges.iter().any(|range| range.contains(address));
+        let covers = |text: &str| text.parse::<IpAddr>().is_ok_and(within);
         let event = &mut *self.env.event;
         let Some(overflow) = &mut event.overflow else {
-            let text = core::str::from_utf8(event.text(slot::META_SOURCE_IP));
-            return text.is_ok_and(covers);
+            return self.rooms.source.read(event).is_some_and(within);
         };
         let all = overflow.values().len();
         let mut spared = core::mem::take(&mut overflow.spared);
