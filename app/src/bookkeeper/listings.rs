@@ -10,13 +10,28 @@ use super::{Bookkeeper, Desk};
 use crate::control::protocol::{AllowView, BookView, DecisionView};
 use crate::now;
 
+/// How long whoever looks waits for the disk.
+const LOOK: Duration = Duration::from_millis(500);
 /// Decisions listed at most.
 const LISTED: usize = 10_000;
 
 impl Bookkeeper {
-    /// Decisions for a listing, newest first.
+    /// Decisions for a listing, newest first. What gathers to be written is written first,
+    /// so that what is shown as volatile is what the disk does not take. Blocks.
     #[must_use]
     pub fn decisions(&self, covering: Option<Cidr>) -> Vec<DecisionView> {
+        let views = self.listed(covering);
+        if !views.iter().any(|view| view.volatile) {
+            return views;
+        }
+        match self.store.append_or_fail(&[]).wait(LOOK) {
+            Ok(()) => self.listed(covering),
+            // They are volatile, then, and shown so.
+            Err(_) => views,
+        }
+    }
+
+    fn listed(&self, covering: Option<Cidr>) -> Vec<DecisionView> {
         let time = now();
         let desk = self.lock();
         let fits = |one: &Held<'_>| {

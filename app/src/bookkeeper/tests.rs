@@ -14,26 +14,36 @@ fn source(number: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from_bits(0xc612_0000 + number))
 }
 
-/// A book of bans of an hour, and the time at which they began.
-fn barred() -> (tempfile::TempDir, Bookkeeper, Timestamp) {
+fn keeper() -> (tempfile::TempDir, Bookkeeper) {
     let directory = tempfile::tempdir().unwrap();
     let (store, recovered) = Store::open(directory.path()).unwrap();
     let (profiles, policy) = (respond::Profiles::default(), AdmitPolicy::default());
     let keeper = Bookkeeper::new(store, &recovered, profiles, policy);
+    (directory, keeper)
+}
+
+/// Bars a source for an hour, in the book alone.
+fn ban(desk: &mut Desk, number: u32, time: Timestamp) -> (Entry, Applied) {
+    let proposed = book::Proposed {
+        scope: vocab::Scope::Ip,
+        value: source(number).to_string(),
+        kind: vocab::Kind::Ban,
+        origin: vocab::Origin::Operator,
+        reason: "test".to_owned(),
+        lasts: HOUR,
+    };
+    let id = DecisionId(u128::from(number) + 1);
+    let decision = book::admit(&proposed, id, &desk.policy, &desk.book, time).unwrap();
+    desk.write(Op::Add { decision }, time)
+}
+
+/// A book of bans of an hour, and the time at which they began.
+fn barred() -> (tempfile::TempDir, Bookkeeper, Timestamp) {
+    let (directory, keeper) = keeper();
     let time = now();
     let mut desk = keeper.lock();
     for number in 0..BANS {
-        let proposed = book::Proposed {
-            scope: vocab::Scope::Ip,
-            value: source(number).to_string(),
-            kind: vocab::Kind::Ban,
-            origin: vocab::Origin::Operator,
-            reason: "test".to_owned(),
-            lasts: HOUR,
-        };
-        let id = DecisionId(u128::from(number) + 1);
-        let decision = book::admit(&proposed, id, &desk.policy, &desk.book, time).unwrap();
-        let (_, applied) = desk.write(Op::Add { decision }, time);
+        let (_, applied) = ban(&mut desk, number, time);
         keeper.published.publish(&applied.changes);
     }
     drop(desk);
@@ -105,4 +115,19 @@ fn what_is_over_is_cleared_away() {
     }
     assert_eq!(keeper.lock().book.active(time).count(), 0);
     assert!(keeper.published.load().is_empty());
+}
+
+#[test]
+fn what_gathers_to_be_written_is_written_when_somebody_looks() {
+    let (_directory, keeper) = keeper();
+    for number in 0..20 {
+        let mut desk = keeper.lock();
+        let (entry, applied) = ban(&mut desk, number, now());
+        let id = applied.began.as_ref().unwrap().id;
+        assert!(desk.book.is_volatile(id), "it is not on disk yet");
+        keeper.enforce(desk, &[entry], &[applied]);
+        let views = keeper.decisions(None);
+        assert_eq!(views.len(), number as usize + 1);
+        assert!(views.iter().all(|view| !view.volatile), "{views:?}");
+    }
 }
