@@ -180,12 +180,20 @@ fn edge(rest: &[String]) -> Result<bool> {
         }
     };
     process::allow_descriptors()?;
+    let place = Place::make()?;
+    let upstream = Upstream::start(&place)?;
+    let stage = Stage {
+        binary: &binary,
+        place: &place,
+        upstream: &upstream,
+        scale,
+    };
     if !arguments.only.is_empty() {
-        return parts(&binary, scale, &arguments.only);
+        return parts(&stage, &arguments.only);
     }
     let before = report::load_average();
     let began = Instant::now();
-    let measured = measure(&binary, scale)?;
+    let measured = measure(&stage)?;
     let text = report::text(&measured, &commit, &before, began.elapsed())?;
     println!("\n{text}");
     if arguments.quick || arguments.dry || arguments.binary.is_some() {
@@ -226,15 +234,7 @@ fn release() -> Result<PathBuf> {
 }
 
 /// Measures some parts alone, each of which says what came of it.
-fn parts(binary: &Path, scale: Scale, wanted: &[Part]) -> Result<bool> {
-    let place = Place::make()?;
-    let upstream = Upstream::start(&place)?;
-    let stage = Stage {
-        binary,
-        place: &place,
-        upstream: &upstream,
-        scale,
-    };
+fn parts(stage: &Stage<'_>, wanted: &[Part]) -> Result<bool> {
     let show = |rows: Vec<rounds::Row>| rows.iter().for_each(|row| println!("  {row}"));
     for part in wanted {
         match part {
@@ -252,15 +252,7 @@ fn parts(binary: &Path, scale: Scale, wanted: &[Part]) -> Result<bool> {
     Ok(true)
 }
 
-fn measure(binary: &Path, scale: Scale) -> Result<Measured> {
-    let place = Place::make()?;
-    let upstream = Upstream::start(&place)?;
-    let stage = Stage {
-        binary,
-        place: &place,
-        upstream: &upstream,
-        scale,
-    };
+fn measure(stage: &Stage<'_>) -> Result<Measured> {
     let off = stage.all_off()?;
     let plain = stage.all_on()?;
     let tls = stage.tls()?;
@@ -269,7 +261,7 @@ fn measure(binary: &Path, scale: Scale) -> Result<Measured> {
     let [calm, half_loaded, loaded] = stage.reactions(plain.half)?;
     let crowdsec = stage.crowdsec()?;
     Ok(Measured {
-        scale,
+        scale: stage.scale,
         off,
         on: plain.rows,
         bans: plain.bans,
